@@ -1,0 +1,1 @@
+"""Corten: a compact machine-learning framework on native CPU kernels."""

@@ -1,0 +1,1 @@
+"""The compiled core: native kernels, tensors, the tape and the op registry."""
