@@ -42,3 +42,6 @@ cdef int par_threads() noexcept nogil
 cdef int par_worker() noexcept nogil
 cdef int par_acquire(int wanted) noexcept nogil
 cdef void par_release(int got) noexcept nogil
+# Elements between any two layouts and dtypes: see native/include/copy.h.
+cdef void copy_array(const ct_array *out, const ct_array *source) noexcept nogil
+cdef void fill_array(const ct_array *out, const void *value) noexcept nogil

@@ -34,6 +34,10 @@ cdef extern from "include/pool.h":
     void ct_pool_read(ct_pool_stats *stats) nogil
     void ct_pool_reset_peak() nogil
 
+cdef extern from "include/copy.h":
+    void ct_copy(const ct_array *out, const ct_array *source) nogil
+    void ct_fill(const ct_array *out, const void *value) nogil
+
 cdef const void *find_api(const char *family, int dtype) noexcept nogil:
     return ct_find_api(family, dtype)
 
@@ -60,6 +64,12 @@ cdef int par_acquire(int wanted) noexcept nogil:
 
 cdef void par_release(int got) noexcept nogil:
     ct_par_release(got)
+
+cdef void copy_array(const ct_array *out, const ct_array *source) noexcept nogil:
+    ct_copy(out, source)
+
+cdef void fill_array(const ct_array *out, const void *value) noexcept nogil:
+    ct_fill(out, value)
 
 
 cdef int _status = ct_dispatch_init(NULL)
