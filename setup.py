@@ -103,7 +103,7 @@ def extensions():
     return found
 
 
-DIRECTIVES = {"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True,
+DIRECTIVES = {"language_level": 3, "boundscheck": False, "wraparound": True, "cdivision": True,
               "initializedcheck": False, "embedsignature": False, "freethreading_compatible": False}  # fmt: skip
 
 setup(

@@ -1,0 +1,677 @@
+# Executing an op: promote, find the output shape, allocate, run the kernel, record.
+
+cdef enum:
+    RELEASE_GIL = 16384   # elements from which a kernel runs without the GIL
+
+
+cdef object execute(Op op, PyObject **slot):
+    cdef int i
+    for i in range(op.n_in):
+        if slot[i] == NULL:
+            if op.in_kind[i] in (b"T", b"J", b"B", b"X"):
+                slot[i] = <PyObject *>None
+            else:
+                raise TypeError(f"[{op.name}] missing argument {op.inputs[i]!r}: {op.signature}")
+    for i in range(op.n_attr):
+        if slot[op.n_in + i] == NULL:
+            slot[op.n_in + i] = PyTuple_GET_ITEM_(op.defaults, i)
+            if slot[op.n_in + i] == <PyObject *>REQUIRED:
+                raise TypeError(f"[{op.name}] missing argument {op.attrs[i]!r}: {op.signature}")
+    if op.impl is not None:
+        return execute_impl(op, slot)
+    return execute_kernel(op, slot)
+
+
+cdef object bad_input(Op op, int i, PyObject *o):
+    return TypeError(f"[{op.name}] got {type(<object>o).__name__} for {op.inputs[i]!r}, expected a tensor: {op.signature}")
+
+
+cdef int weak_dtype(object o) noexcept:
+    """The type that a Python number stands for, or -1."""
+    if PyFloat_CheckExact(o):
+        return default_float
+    if o is True or o is False:
+        return BOOL
+    if PyLong_CheckExact(o):
+        return I64
+    if isinstance(o, float):
+        return default_float
+    if isinstance(o, int):
+        return I64
+    if isinstance(o, complex):
+        return C64 if default_float == F32 else C128
+    return -1
+
+
+cdef object execute_kernel(Op op, PyObject **slot):
+    cdef const ct_array *arr[12]
+    cdef ct_array made[12]
+    cdef double number[24]
+    cdef TensorBase t, first = None
+    cdef list held = None
+    cdef PyObject *converted[12]
+    cdef PyObject *o
+    cdef int i, k, d, kind, weak, dt, n_in = op.n_in
+    cdef int dim_dt = -1, zero_dt = -1, weak_dt = -1, compute, run_dt, out_dt
+    cdef bint needs = False, meta = False, numbers = False
+    # ---- inputs
+    for i in range(n_in):
+        o = slot[i]
+        kind = op.in_kind[i]
+        if is_tensor(o):
+            t = <TensorBase><object>o
+            arr[i] = &t.a
+            needs = needs or t.req
+            meta = meta or t.storage.meta
+            if kind == c"t" or kind == c"T":
+                dt = t.a.dtype
+                if t.a.ndim > 0:
+                    dim_dt = dt if dim_dt < 0 or dim_dt == dt else promote2(dim_dt, dt)
+                else:
+                    zero_dt = dt if zero_dt < 0 or zero_dt == dt else promote2(zero_dt, dt)
+            continue
+        arr[i] = NULL
+        if o == <PyObject *>None:
+            if kind == c"T" or kind == c"J" or kind == c"B" or kind == c"X":
+                continue
+            raise bad_input(op, i, o)
+        weak = weak_dtype(<object>o)
+        if weak < 0:
+            replaced = as_operand(<object>o)
+            if replaced is None:
+                raise bad_input(op, i, o)
+            if held is None:
+                held = []
+            held.append(replaced)
+            slot[i] = <PyObject *>replaced
+            if is_tensor(slot[i]):
+                return execute_kernel(op, slot)
+            weak = weak_dtype(replaced)
+        if kind == c"i" or kind == c"J" or kind == c"x":
+            raise bad_input(op, i, o)
+        numbers = True
+        if kind != c"b" and kind != c"B":
+            weak_dt = weak if weak_dt < 0 else promote2(weak_dt, weak)
+    # ---- dtypes
+    compute = dim_dt
+    if zero_dt >= 0 or weak_dt >= 0:
+        compute = combine_priority(dim_dt, combine_priority(zero_dt, weak_dt))
+    if compute < 0:
+        compute = default_float
+    dt = op.dtype_rule[0]
+    if CATEGORY[compute] < 2:
+        if dt == DT_FLOAT:
+            compute = default_float
+        elif dt == DT_FLOATING:
+            raise TypeError(f"[{op.name}] got {DTYPES[compute].name}, expected a floating-point dtype")
+    run_dt = F32 if compute == F16 or compute == BF16 else compute
+    for i in range(n_in):
+        if arr[i] == NULL:
+            continue
+        kind = op.in_kind[i]
+        t = <TensorBase><object>slot[i]
+        dt = t.a.dtype
+        if kind == c"t" or kind == c"T":
+            k = run_dt
+        elif kind == c"i" or kind == c"J":
+            if CATEGORY[dt] != 1:
+                raise TypeError(f"[{op.name}] got {DTYPES[dt].name} for {op.inputs[i]!r}, expected int64")
+            k = I64
+        elif kind == c"b" or kind == c"B":
+            if dt != BOOL and dt != U8:
+                raise TypeError(f"[{op.name}] got {DTYPES[dt].name} for {op.inputs[i]!r}, expected bool")
+            k = dt
+        else:
+            k = dt
+        if dt != k:
+            t = cast_c(t, k)
+            if held is None:
+                held = []
+            held.append(t)
+            arr[i] = &t.a
+    # ---- attributes
+    cdef int64_t ints[32]
+    cdef double reals[32]
+    cdef int64_t reduced = 0
+    cdef bint keepdim = False
+    cdef object value
+    cdef int n_ints = 0, n_reals = 0, n = 0
+    cdef int ndim0 = arr[0].ndim if n_in > 0 and arr[0] != NULL else 0
+    for i in range(op.n_attr):
+        value = <object>slot[n_in + i]
+        kind = op.attr_kind[i]
+        if kind == c"f":
+            reals[n_reals] = as_float(op, i, value)
+            n_reals += 1
+        elif kind == c"b":
+            ints[n_ints] = bool(value)
+            if op.rule == RULE_REDUCE and op.attrs[i] == "keepdim":
+                keepdim = ints[n_ints]
+            n_ints += 1
+        elif kind == c"i":
+            ints[n_ints] = as_int(op, i, value)
+            n_ints += 1
+        elif kind == c"d":
+            ints[n_ints] = wrap_dim(value, ndim0, op.name)
+            n_ints += 1
+        elif kind == c"D":
+            reduced = read_dims(value, ndim0, op.name)
+            ints[n_ints] = reduced
+            n_ints += 1
+        elif kind == c"I":
+            n = read_ints(value, ints + n_ints, 32 - n_ints, op.name)
+            n_ints += n
+    # ---- output shape
+    cdef int64_t shape[6][8]
+    cdef int ndim[6]
+    if op.rule == RULE_BROADCAST:
+        ndim[0] = broadcast(op, arr, made, n_in, shape[0])
+        for k in range(1, op.n_out):
+            ndim[k] = ndim[0]
+            memcpy(shape[k], shape[0], sizeof(shape[0]))
+    elif op.rule == RULE_SAME:
+        for k in range(op.n_out):
+            ndim[k] = ndim0
+            memcpy(shape[k], arr[0].shape, sizeof(shape[0]))
+    elif op.rule == RULE_REDUCE:
+        for k in range(op.n_out):
+            ndim[k] = ndim0
+            for d in range(ndim0):
+                shape[k][d] = 1 if reduced >> d & 1 else arr[0].shape[d]
+    elif op.rule == RULE_MATMUL:
+        ndim[0] = matmul_shape(op, arr, made, shape[0])
+    elif op.rule == RULE_LINEAR:
+        ndim[0] = linear_shape(op, arr, shape[0])
+    elif op.rule == RULE_SCALAR:
+        for k in range(op.n_out):
+            ndim[k] = 0
+    else:
+        python_shape(op, slot, &shape[0][0], ndim)
+    # ---- numbers as operands of the output's shape
+    if numbers:
+        for i in range(n_in):
+            if arr[i] == NULL and slot[i] != <PyObject *>None:
+                memset(&made[i], 0, sizeof(ct_array))
+                made[i].data = &number[2 * i]
+                made[i].dtype = run_dt
+                if op.in_kind[i] == c"b" or op.in_kind[i] == c"B":
+                    made[i].dtype = BOOL
+                made[i].size = 1
+                if op.rule == RULE_BROADCAST:
+                    made[i].ndim = ndim[0]
+                    for d in range(ndim[0]):
+                        made[i].shape[d] = shape[0][d]
+                        made[i].size *= shape[0][d]
+                write_scalar(made[i].data, made[i].dtype, <object>slot[i])
+                arr[i] = &made[i]
+    # ---- outputs
+    cdef ct_call call
+    cdef TensorBase out0 = None, target = None
+    cdef tuple results = None
+    cdef int64_t elements = 0
+    if op.inplace:
+        target = <TensorBase><object>slot[0]
+        check_inplace(op, target, needs)
+        if ndim[0] != target.a.ndim or (ndim[0] and memcmp(shape[0], target.a.shape, ndim[0] * 8) != 0):
+            raise RuntimeError(f"[{op.__name__}] the result has shape {shape_tuple(shape[0], ndim[0])}, "
+                               f"which does not fit into {tuple(target.shape)}")
+    cdef const ct_kernel *kernel = op.kernel[run_dt]
+    if kernel == NULL:
+        kernel = op.find(run_dt)
+        if kernel == NULL:
+            raise NotImplementedError(f"[{op.name}] there is no kernel for {DTYPES[run_dt].name}")
+    results = PyTuple_New(op.n_out) if op.n_out > 1 else None
+    for k in range(op.n_out):
+        dt = op.dtype_rule[k]
+        if dt == DT_BOOL:
+            out_dt = BOOL
+        elif dt == DT_INT64 or (dt == DT_SUM and CATEGORY[compute] < 2):
+            out_dt = I64
+        elif dt == DT_UINT8:
+            out_dt = U8
+        elif dt == DT_F32:
+            out_dt = F32
+        else:
+            out_dt = run_dt
+        if op.inplace and out_dt == target.a.dtype and run_dt == compute and not op.rule == RULE_PYTHON and \
+                not overlaps_itself(target):
+            t = target
+        elif meta:
+            t = empty_meta(out_dt, ndim[k], shape[k])
+        else:
+            t = empty_c(out_dt, ndim[k], shape[k])
+        elements += t.a.size
+        call.out[k] = &t.a
+        if results is None:
+            out0 = t
+        else:
+            Py_INCREF(t)
+            PyTuple_SET_ITEM(results, k, t)
+    # ---- run
+    cdef int64_t work = 0
+    cdef void *space = NULL
+    if not meta:
+        for i in range(n_in):
+            call.in_[i] = arr[i]
+            if arr[i] != NULL:
+                elements += arr[i].size
+        call.nin, call.nout = n_in, op.n_out
+        call.ints, call.reals, call.work = ints, reals, NULL
+        if kernel.work != NULL:
+            work = kernel.work(&call)
+            if work > 0:
+                space = native.pool_take(work)
+                if space == NULL:
+                    raise MemoryError(f"[{op.name}] {work:,} bytes of workspace could not be had")
+                call.work = space
+        if elements > RELEASE_GIL:
+            with nogil:
+                kernel.run(&call)
+        else:
+            kernel.run(&call)
+        if space != NULL:
+            native.pool_give(space, work)
+    # ---- finish
+    if op.inplace:
+        if out0 is not target:
+            store_inplace(op, target, out0)
+        finish_inplace(op, slot, target, needs)
+        return target
+    if op.rule == RULE_REDUCE and not keepdim and reduced:
+        if results is None:
+            drop_dims(out0, reduced)
+        else:
+            for k in range(op.n_out):
+                drop_dims(<TensorBase>results[k], reduced)
+    if run_dt != compute:
+        if results is None:
+            if op.dtype_rule[0] == DT_SAME or op.dtype_rule[0] == DT_FLOAT or op.dtype_rule[0] == DT_FLOATING or \
+                    op.dtype_rule[0] == DT_SUM:
+                out0 = cast_c(out0, compute)
+        else:
+            results = tuple([cast_c(r, compute) if op.dtype_rule[k] in (DT_SAME, DT_FLOAT, DT_FLOATING, DT_SUM) else r
+                             for k, r in enumerate(results)])
+    if needs and ct_grad_on and op.differentiable:
+        if results is None:
+            record_one(op, slot, out0)
+        else:
+            record(op, slot, None, results)
+    elif ct_inference:
+        if results is None:
+            out0.inference = True
+        else:
+            for t in results:
+                t.inference = True
+    return out0 if results is None else results
+
+
+cdef extern from "string.h":
+    int memcmp(const void *a, const void *b, size_t n) nogil
+
+
+cdef object as_operand(object o):
+    """A NumPy number or array as a Python number or a tensor; None for what is neither."""
+    if hasattr(o, "__array__") and hasattr(o, "dtype"):
+        if getattr(o, "shape", None) == ():
+            return o.item()
+        return from_numpy(o)
+    return None
+
+
+cdef double as_float(Op op, int i, object value) except? -1:
+    if PyFloat_CheckExact(value):
+        return PyFloat_AS_DOUBLE(value)
+    if value is None:
+        return float("nan")
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"[{op.name}] got {value!r} for {op.attrs[i]!r}, expected a number") from None
+
+
+cdef int64_t as_int(Op op, int i, object value) except? -1:
+    try:
+        return value.__index__()
+    except AttributeError:
+        raise TypeError(f"[{op.name}] got {value!r} for {op.attrs[i]!r}, expected an int") from None
+
+
+cdef int read_ints(object value, int64_t *out, int room, str who) except -1:
+    cdef int n = 0
+    for v in value:
+        if n == room:
+            raise ValueError(f"[{who}] too many ints: {tuple(value)}")
+        out[n] = v
+        n += 1
+    return n
+
+
+cdef int64_t read_dims(object value, int ndim, str who) except -1:
+    """A bit mask of dimensions, from None (all), an int or a sequence of ints (none of them: all)."""
+    cdef int64_t mask = 0
+    cdef int d
+    if value is None:
+        return (1 << ndim) - 1
+    if PyLong_CheckExact(value):
+        d = wrap_dim(value, ndim, who)
+        return 1 << d if ndim > 0 else 0
+    try:
+        dims = tuple(value)
+    except TypeError:
+        return 1 << wrap_dim(value, ndim, who) if ndim > 0 else 0
+    if len(dims) == 0:
+        return (1 << ndim) - 1
+    for one in dims:
+        d = wrap_dim(one, ndim, who)
+        if mask >> d & 1:
+            raise RuntimeError(f"[{who}] dimension {d} is named twice in {dims}")
+        mask |= 1 << d
+    return mask if ndim > 0 else 0
+
+
+cdef int broadcast(Op op, const ct_array **arr, ct_array *made, int n_in, int64_t *shape) except -1:
+    """The common shape of the inputs; those of another shape are replaced by a stretched description in `made`."""
+    cdef int i, d, ndim = 0, lead
+    cdef const ct_array *first = NULL
+    cdef const ct_array *x
+    cdef bint alike = True
+    for i in range(n_in):
+        if arr[i] == NULL or op.in_kind[i] == c"x" or op.in_kind[i] == c"X":
+            continue
+        if first == NULL:
+            first = arr[i]
+            ndim = first.ndim
+        elif alike and not same_shape(first, arr[i]):
+            alike = False
+        if arr[i].ndim > ndim:
+            ndim = arr[i].ndim
+    if first == NULL:
+        return 0
+    if alike:
+        memcpy(shape, first.shape, ndim * sizeof(int64_t))
+        return ndim
+    for d in range(ndim):
+        shape[d] = 1
+    for i in range(n_in):
+        x = arr[i]
+        if x == NULL or op.in_kind[i] == c"x" or op.in_kind[i] == c"X":
+            continue
+        lead = ndim - x.ndim
+        for d in range(x.ndim):
+            if x.shape[d] != 1 and shape[lead + d] != x.shape[d]:
+                if shape[lead + d] != 1:
+                    raise RuntimeError(f"[{op.name}] shapes {shapes_text(arr, n_in)} do not broadcast: "
+                                       f"sizes {shape[lead + d]} and {x.shape[d]} in dimension {lead + d}")
+                shape[lead + d] = x.shape[d]
+    for i in range(n_in):
+        x = arr[i]
+        if x == NULL or op.in_kind[i] == c"x" or op.in_kind[i] == c"X":
+            continue
+        if x.ndim == ndim and memcmp(x.shape, shape, ndim * sizeof(int64_t)) == 0:
+            continue
+        stretch(x, &made[i], ndim, shape)
+        arr[i] = &made[i]
+    return ndim
+
+
+cdef void stretch(const ct_array *x, ct_array *out, int ndim, const int64_t *shape) noexcept:
+    """x described in a shape that it broadcasts to."""
+    cdef int d, lead = ndim - x.ndim
+    out.data = x.data
+    out.dtype = x.dtype
+    out.ndim = ndim
+    out.size = 1
+    for d in range(ndim):
+        out.shape[d] = shape[d]
+        out.size *= shape[d]
+        out.stride[d] = 0 if d < lead or x.shape[d - lead] == 1 else x.stride[d - lead]
+
+
+cdef str shapes_text(const ct_array **arr, int n):
+    return " and ".join([str(shape_tuple(arr[i].shape, arr[i].ndim)) for i in range(n) if arr[i] != NULL])
+
+
+cdef int matmul_shape(Op op, const ct_array **arr, ct_array *made, int64_t *shape) except -1:
+    """(..., M, K) @ (..., K, N): batch dimensions broadcast. Vectors are handled by the caller."""
+    cdef const ct_array *a = arr[0]
+    cdef const ct_array *b = arr[1]
+    cdef int d, ndim = a.ndim if a.ndim > b.ndim else b.ndim, k
+    cdef int64_t size
+    if a.ndim < 2 or b.ndim < 2:
+        raise RuntimeError(f"[{op.name}] got shapes {shapes_text(arr, 2)}, expected at least two dimensions")
+    if a.shape[a.ndim - 1] != b.shape[b.ndim - 2]:
+        raise RuntimeError(f"[{op.name}] {shape_tuple(a.shape, a.ndim)} @ {shape_tuple(b.shape, b.ndim)}: inner dimensions "
+                           f"{a.shape[a.ndim - 1]} and {b.shape[b.ndim - 2]} differ")
+    shape[ndim - 2] = a.shape[a.ndim - 2]
+    shape[ndim - 1] = b.shape[b.ndim - 1]
+    if ndim == 2:
+        return 2
+    for d in range(ndim - 2):
+        shape[d] = 1
+    for k in range(2):
+        for d in range(arr[k].ndim - 2):
+            size = arr[k].shape[d]
+            if size != 1 and shape[ndim - arr[k].ndim + d] != size:
+                if shape[ndim - arr[k].ndim + d] != 1:
+                    raise RuntimeError(f"[{op.name}] {shape_tuple(a.shape, a.ndim)} @ {shape_tuple(b.shape, b.ndim)}: "
+                                       f"batch dimensions do not broadcast")
+                shape[ndim - arr[k].ndim + d] = size
+    cdef int64_t full[8]
+    for k in range(2):
+        memcpy(full, shape, sizeof(full))
+        full[ndim - 2] = arr[k].shape[arr[k].ndim - 2]
+        full[ndim - 1] = arr[k].shape[arr[k].ndim - 1]
+        stretch(arr[k], &made[k], ndim, full)
+        if full[ndim - 2] == 1:
+            made[k].stride[ndim - 2] = full[ndim - 1]
+        if full[ndim - 1] == 1:
+            made[k].stride[ndim - 1] = 1
+        arr[k] = &made[k]
+    return ndim
+
+
+cdef int linear_shape(Op op, const ct_array **arr, int64_t *shape) except -1:
+    """x (..., in) with weight (out, in) and bias (out) gives (..., out)."""
+    cdef const ct_array *x = arr[0]
+    cdef const ct_array *w = arr[1]
+    cdef const ct_array *b = arr[2]
+    if x.ndim < 1 or w.ndim != 2 or x.shape[x.ndim - 1] != w.shape[1]:
+        raise RuntimeError(f"[linear] input {shape_tuple(x.shape, x.ndim)} and weight {shape_tuple(w.shape, w.ndim)}: "
+                           f"expected (..., in_features) and (out_features, in_features)")
+    if b != NULL and (b.ndim != 1 or b.shape[0] != w.shape[0]):
+        raise RuntimeError(f"[linear] bias {shape_tuple(b.shape, b.ndim)} and weight {shape_tuple(w.shape, w.ndim)}: "
+                           f"expected ({w.shape[0]},)")
+    memcpy(shape, x.shape, x.ndim * sizeof(int64_t))
+    shape[x.ndim - 1] = w.shape[0]
+    return x.ndim
+
+
+cdef int python_shape(Op op, PyObject **slot, int64_t *shape, int *ndim) except -1:
+    """Shapes from the declaration's own function of the input shapes and the attributes."""
+    cdef int i, k
+    args = []
+    for i in range(op.n_in):
+        args.append(tuple((<TensorBase><object>slot[i]).shape) if is_tensor(slot[i]) else None)
+    for i in range(op.n_attr):
+        args.append(<object>slot[op.n_in + i])
+    result = op.shape_fn(*args)
+    if op.n_out == 1:
+        result = (result,)
+    for k in range(op.n_out):
+        ndim[k] = read_size(result[k], shape + 8 * k, op.name)
+    return 0
+
+
+cdef void drop_dims(TensorBase t, int64_t mask) noexcept:
+    """Remove the dimensions of size 1 in `mask` from a fresh contiguous tensor."""
+    cdef int d, n = 0
+    for d in range(t.a.ndim):
+        if not mask >> d & 1:
+            t.a.shape[n] = t.a.shape[d]
+            t.a.stride[n] = t.a.stride[d]
+            n += 1
+    t.a.ndim = n
+
+
+# ---- ops whose implementation is Python or a view
+
+cdef object execute_impl(Op op, PyObject **slot):
+    global ct_grad_on
+    cdef int i, n = op.n_in + op.n_attr
+    cdef tuple args = PyTuple_New(n)
+    cdef bint needs = False, meta = False
+    cdef TensorBase t, target = None
+    cdef tuple sequence = None
+    for i in range(n):
+        value = <object>slot[i]
+        if i < op.n_in:
+            if op.in_kind[i] == c"v":
+                if isinstance(value, TensorBase) or not isinstance(value, (list, tuple)):
+                    raise TypeError(f"[{op.name}] got {type(value).__name__} for {op.inputs[i]!r}, expected a sequence of tensors")
+                sequence = tuple(value)
+                for item in sequence:
+                    if not isinstance(item, TensorBase):
+                        raise TypeError(f"[{op.name}] got {type(item).__name__} in {op.inputs[i]!r}, expected tensors")
+                    needs = needs or (<TensorBase>item).req
+                    meta = meta or (<TensorBase>item).storage.meta
+                value = sequence
+            elif isinstance(value, TensorBase):
+                t = value
+                needs = needs or t.req
+                meta = meta or t.storage.meta
+            elif op.in_kind[i] == c"t" and weak_dtype(value) < 0:
+                replaced = as_operand(value)
+                if replaced is None:
+                    raise bad_input(op, i, slot[i])
+                value = replaced
+            elif (op.in_kind[i] == c"x" or op.in_kind[i] == c"i") and not isinstance(value, TensorBase):
+                raise bad_input(op, i, slot[i])
+        Py_INCREF(value)
+        PyTuple_SET_ITEM(args, i, value)
+    fn = op.impl
+    if meta and not op.is_view:
+        if op.meta_fn is None:
+            raise NotImplementedError(f"[{op.name}] has no shape-only form")
+        fn = op.meta_fn
+    if op.inplace:
+        if not is_tensor(slot[0]):
+            raise bad_input(op, 0, slot[0])
+        target = <TensorBase><object>slot[0]
+        check_inplace(op, target, needs)
+    cdef int before = ct_grad_on
+    ct_grad_on = 0
+    try:
+        result = fn(*args)
+    finally:
+        ct_grad_on = before
+    if op.inplace:
+        store_inplace(op, target, result)
+        finish_inplace(op, slot, target, needs)
+        return target
+    cdef tuple results
+    if op.is_view and not op.variadic:
+        t = <TensorBase><object>slot[0]
+        for item in (result if isinstance(result, tuple) else (result,)):
+            (<TensorBase>item).base = t if t.base is None else t.base
+            (<TensorBase>item).base_version = t.storage.version
+    if needs and before and op.differentiable:
+        for i in range(op.n_in):      # a result that is an input itself becomes a tensor of its own
+            if <PyObject *>result == slot[i]:
+                result = alias_c(result)
+        results = result if isinstance(result, tuple) else (result,)
+        record(op, slot, sequence, results)
+    elif ct_inference:
+        for item in (result if isinstance(result, tuple) else (result,)):
+            if isinstance(item, TensorBase):
+                (<TensorBase>item).inference = True
+    return result
+
+
+# ---- working in place
+
+cdef bint overlaps_itself(TensorBase t) noexcept:
+    """Whether two indices share memory (an expanded tensor)."""
+    cdef int d
+    for d in range(t.a.ndim):
+        if t.a.stride[d] == 0 and t.a.shape[d] > 1:
+            return True
+    return False
+
+
+cdef int check_inplace(Op op, TensorBase target, bint needs) except -1:
+    if overlaps_itself(target):
+        raise RuntimeError(f"[{op.__name__}] several elements of the tensor share one memory location (it was expanded); "
+                           "clone() it before working in place")
+    if target.inference and not ct_inference:
+        raise RuntimeError(f"[{op.__name__}] an inference tensor cannot be changed in place outside inference_mode")
+    if ct_grad_on and needs and op.differentiable:
+        if target.req and target.node is None:
+            raise RuntimeError(f"[{op.__name__}] a leaf that requires a gradient is used in an in-place operation")
+        if target.base is not None and (<TensorBase>target.base).req and (<TensorBase>target.base).node is None:
+            raise RuntimeError(f"[{op.__name__}] a view of a leaf that requires a gradient is used in an in-place operation")
+    return 0
+
+
+cdef int store_inplace(Op op, TensorBase target, TensorBase result) except -1:
+    cdef ct_array source
+    cdef int d
+    if CATEGORY[result.a.dtype] > CATEGORY[target.a.dtype] and op.name != "copy" and op.name != "fill":
+        raise RuntimeError(f"[{op.__name__}] the result type {result.dtype} cannot be cast to {target.dtype}")
+    for d in range(result.a.ndim):
+        if result.a.ndim > target.a.ndim or (result.a.shape[d] != 1 and
+                                             result.a.shape[d] != target.a.shape[target.a.ndim - result.a.ndim + d]):
+            raise RuntimeError(f"[{op.__name__}] shape {tuple(result.shape)} does not fit into {tuple(target.shape)}")
+    stretch(&result.a, &source, target.a.ndim, target.a.shape)
+    if target.storage.meta:
+        return 0
+    if result.storage is target.storage and result.a.data != target.a.data:
+        result = cast_c(result, result.a.dtype)    # the two may overlap
+        stretch(&result.a, &source, target.a.ndim, target.a.shape)
+    native.copy_array(&target.a, &source)
+    return 0
+
+
+cdef int finish_inplace(Op op, PyObject **slot, TensorBase target, bint needs) except -1:
+    """Count the change, and put the operation on the tape."""
+    cdef Node node
+    if not (needs and ct_grad_on and op.differentiable):
+        target.storage.version += 1
+        return 0
+    node = make_node(op, slot, None, 1)
+    target.storage.version += 1
+    target.req = True
+    if target.base is None:
+        target.node = node
+        target.out_index = 0
+        save_outputs(op, node, (target,))
+        return 0
+    # A view: what was done to it was done to its base.
+    cdef TensorBase base = target.base
+    cdef TensorBase value = alias_c(target)
+    value.node = node
+    value.req = True
+    save_outputs(op, node, (target,))
+    where = (shape_tuple(target.a.shape, target.a.ndim), shape_tuple(target.a.stride, target.a.ndim),
+             (<char *>target.a.data - <char *>base.a.data) // ITEM[base.a.dtype])
+    cdef Op scatter = REGISTRY["as_strided_scatter"]
+    cdef PyObject *args[5]
+    args[0], args[1] = <PyObject *>base, <PyObject *>value
+    args[2], args[3], args[4] = PyTuple_GET_ITEM_(where, 0), PyTuple_GET_ITEM_(where, 1), PyTuple_GET_ITEM_(where, 2)
+    base.node = make_node(scatter, args, None, 1)
+    base.out_index = 0
+    base.req = True
+    target.node = strided_node(base, target)
+    target.out_index = 0
+    target.base_version = target.storage.version
+    return 0
+
+
+cdef Node strided_node(TensorBase base, TensorBase view):
+    """The node of `view` as a piece of `base`, which was changed since the view was taken."""
+    cdef Op op = REGISTRY["as_strided"]
+    where = (shape_tuple(view.a.shape, view.a.ndim), shape_tuple(view.a.stride, view.a.ndim),
+             (<char *>view.a.data - <char *>base.a.data) // ITEM[base.a.dtype])
+    cdef PyObject *args[4]
+    args[0] = <PyObject *>base
+    args[1], args[2], args[3] = PyTuple_GET_ITEM_(where, 0), PyTuple_GET_ITEM_(where, 1), PyTuple_GET_ITEM_(where, 2)
+    return make_node(op, args, None, 1)

@@ -1,0 +1,59 @@
+# The fast half of nn.Module: attribute look-up and calls.
+
+cdef extern from *:
+    object _PyObject_GenericGetAttrWithDict(object o, object name, PyObject *d, int suppress)
+    PyObject *raw_getattr "_PyObject_GenericGetAttrWithDict"(PyObject *o, PyObject *name, PyObject *d, int suppress)
+    PyObject *PyDict_GetItemWithError(object d, object key) except? NULL
+    object PyObject_Call(object fn, object args, object kwargs)
+
+
+cdef class ModuleBase:
+    """Parameters, buffers and submodules by name, and the call through hooks."""
+    cdef public dict _parameters
+    cdef public dict _buffers
+    cdef public dict _modules
+    cdef public object _non_persistent_buffers_set
+    cdef public dict _forward_hooks
+    cdef public dict _forward_pre_hooks
+    cdef public dict _backward_hooks
+    cdef public dict _backward_pre_hooks
+    cdef public bint training
+    cdef bint hooked
+    cdef dict __dict__
+    cdef object __weakref__
+
+    def __cinit__(self, *args, **kwargs):
+        self._parameters = {}
+        self._buffers = {}
+        self._modules = {}
+        self._non_persistent_buffers_set = set()
+        self.training = True
+
+    def __getattribute__(self, name):
+        cdef PyObject *found = raw_getattr(<PyObject *>self, <PyObject *>name, NULL, 1)
+        if found != NULL:
+            value = <object>found
+            Py_DECREF(value)
+            return value
+        found = PyDict_GetItemWithError(self._parameters, name)
+        if found == NULL:
+            found = PyDict_GetItemWithError(self._modules, name)
+        if found == NULL:
+            found = PyDict_GetItemWithError(self._buffers, name)
+        if found == NULL:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return <object>found
+
+    def __call__(self, *args, **kwargs):
+        if self._forward_hooks is None and self._forward_pre_hooks is None and self._backward_hooks is None \
+                and self._backward_pre_hooks is None and not global_hooks:
+            return PyObject_Call(self.forward, args, kwargs)
+        return self._call_with_hooks(args, kwargs)
+
+
+cdef bint global_hooks = False
+
+
+def _set_global_hooks(bint on):
+    global global_hooks
+    global_hooks = on

@@ -1,0 +1,736 @@
+# TensorBase: a view of a storage, and its place on the tape.
+
+cdef tuple EMPTY = ()
+cdef PyTypeObject *tensor_type = NULL
+cdef newfunc tensor_new = NULL
+
+
+cdef inline TensorBase new_tensor():
+    return <TensorBase>ct_new(tensor_new, tensor_type, EMPTY)
+
+
+cdef inline bint is_tensor(PyObject *o) noexcept:
+    return Py_IS_TYPE(o, <PyTypeObject *>TensorBase)
+
+
+cdef bint is_contiguous(const ct_array *a) noexcept nogil:
+    cdef int64_t expected = 1
+    cdef int d
+    for d in range(a.ndim - 1, -1, -1):
+        if a.shape[d] != 1:
+            if a.stride[d] != expected and a.size > 0:
+                return False
+            expected *= a.shape[d]
+    return True
+
+
+cdef int64_t set_shape(ct_array *a, int ndim, const int64_t *shape) except -1:
+    """Contiguous layout of `shape`. Returns the number of elements."""
+    cdef int64_t n = 1, step = 1
+    cdef int d
+    a.ndim = ndim
+    for d in range(ndim - 1, -1, -1):
+        a.shape[d] = shape[d]
+        a.stride[d] = step
+        n *= shape[d]
+        if shape[d] > 1:
+            if step > (<int64_t>1 << 46) // shape[d]:
+                raise MemoryError(f"[alloc] a tensor of shape {tuple([shape[i] for i in range(ndim)])} is too large")
+            step *= shape[d]
+    a.size = n
+    return n
+
+
+cdef TensorBase empty_c(int dt, int ndim, const int64_t *shape):
+    """A new contiguous tensor with undefined values."""
+    cdef TensorBase t = new_tensor()
+    cdef int64_t n = set_shape(&t.a, ndim, shape)
+    t.a.dtype = dt
+    t.storage = new_storage(<size_t>(n if n > 0 else 1) * ITEM[dt])
+    t.a.data = t.storage.ptr
+    t.contig = True
+    return t
+
+
+cdef TensorBase empty_meta(int dt, int ndim, const int64_t *shape):
+    cdef TensorBase t = new_tensor()
+    cdef int64_t n = set_shape(&t.a, ndim, shape)
+    t.a.dtype = dt
+    t.storage = meta_storage(<size_t>n * ITEM[dt])
+    t.contig = True
+    return t
+
+
+cdef TensorBase alias_c(TensorBase x):
+    """The same memory and layout as a new tensor, off the tape."""
+    cdef TensorBase t = new_tensor()
+    t.a = x.a
+    t.storage = x.storage
+    t.contig = x.contig
+    return t
+
+
+cdef TensorBase contiguous_c(TensorBase x):
+    """x itself when it is contiguous, else a contiguous copy off the tape."""
+    if x.contig:
+        return x
+    return cast_c(x, x.a.dtype)
+
+
+cdef TensorBase cast_c(TensorBase x, int dt):
+    """A contiguous copy as dtype `dt`, off the tape."""
+    if x.storage.meta:
+        return empty_meta(dt, x.a.ndim, x.a.shape)
+    cdef TensorBase out = empty_c(dt, x.a.ndim, x.a.shape)
+    if x.a.size > 16384:
+        with nogil:
+            native.copy_array(&out.a, &x.a)
+    else:
+        native.copy_array(&out.a, &x.a)
+    return out
+
+
+cdef tuple shape_tuple(const int64_t *v, int n):
+    cdef tuple t = PyTuple_New(n)
+    cdef object item
+    cdef int i
+    for i in range(n):
+        item = v[i]
+        Py_INCREF(item)
+        PyTuple_SET_ITEM(t, i, item)
+    return t
+
+
+class Size(tuple):
+    """A shape: a tuple of ints with ``numel()``."""
+
+    __slots__ = ()
+
+    def numel(self):
+        """The number of elements."""
+        n = 1
+        for d in self:
+            n *= d
+        return n
+
+    def __repr__(self):
+        return f"corten.Size({list(self)})"
+
+    def __reduce__(self):
+        return (Size, (tuple(self),))
+
+    def __getitem__(self, i):
+        v = tuple.__getitem__(self, i)
+        return Size(v) if type(i) is slice else v
+
+    def __add__(self, other):
+        return Size(tuple(self) + tuple(other))
+
+
+cdef int read_shape(object shape, int64_t *out, str who) except -1:
+    """Ints of a shape given as an int or a sequence of ints into `out`; returns how many."""
+    cdef int n = 0
+    if PyLong_CheckExact(shape):
+        out[0] = shape
+        return 1
+    try:
+        items = tuple(shape)
+    except TypeError:
+        raise TypeError(f"[{who}] got a shape of type {type(shape).__name__}, expected ints") from None
+    if len(items) > CT_MAX_DIM:
+        raise ValueError(f"[{who}] got {len(items)} dimensions; at most {CT_MAX_DIM} are supported")
+    for v in items:
+        try:
+            out[n] = v.__index__()
+        except AttributeError:
+            raise TypeError(f"[{who}] got {v!r} in a shape, expected ints") from None
+        n += 1
+    return n
+
+
+cdef int read_size(object shape, int64_t *out, str who) except -1:
+    """As read_shape, but negative sizes raise."""
+    cdef int n = read_shape(shape, out, who), i
+    for i in range(n):
+        if out[i] < 0:
+            raise RuntimeError(f"[{who}] got a negative size in {tuple([out[j] for j in range(n)])}")
+    return n
+
+
+@cython.trashcan(True)
+cdef class TensorBase:
+    """The compiled part of ``corten.Tensor``."""
+
+    # ---- layout
+    @property
+    def shape(self):
+        """Sizes of the dimensions."""
+        return Size(shape_tuple(self.a.shape, self.a.ndim))
+
+    @property
+    def ndim(self):
+        """Number of dimensions."""
+        return self.a.ndim
+
+    @property
+    def dtype(self):
+        """Number type of the elements."""
+        return <object>PyList_GET_ITEM_(DTYPES, self.a.dtype)
+
+    @property
+    def device(self):
+        """Where the data is."""
+        return META if self.storage.meta else CPU
+
+    @property
+    def is_meta(self):
+        """True for a tensor that has a shape and no data."""
+        return self.storage.meta
+
+    @property
+    def itemsize(self):
+        """Bytes of one element."""
+        return ITEM[self.a.dtype]
+
+    @property
+    def nbytes(self):
+        """Bytes of all elements."""
+        return self.a.size * ITEM[self.a.dtype]
+
+    @property
+    def _version(self):
+        return self.storage.version
+
+    def size(self, dim=None):
+        """Shape, or the size of one dimension."""
+        if dim is None:
+            return self.shape
+        return self.a.shape[wrap_dim(dim, self.a.ndim, "size")]
+
+    def dim(self):
+        """Number of dimensions."""
+        return self.a.ndim
+
+    def numel(self):
+        """Number of elements."""
+        return self.a.size
+
+    def element_size(self):
+        """Bytes of one element."""
+        return ITEM[self.a.dtype]
+
+    def stride(self, dim=None):
+        """Steps in elements from one index to the next, of all dimensions or of one."""
+        if dim is None:
+            return shape_tuple(self.a.stride, self.a.ndim)
+        return self.a.stride[wrap_dim(dim, self.a.ndim, "stride")]
+
+    def storage_offset(self):
+        """Elements from the start of the storage to the first one."""
+        if self.storage.meta:
+            return <int64_t><uintptr_t>self.a.data // ITEM[self.a.dtype]
+        return (<char *>self.a.data - <char *>self.storage.ptr) // ITEM[self.a.dtype]
+
+    def untyped_storage(self):
+        """The storage that this tensor views."""
+        return self.storage
+
+    def data_ptr(self):
+        """Address of the first element."""
+        return 0 if self.a.size == 0 else <uintptr_t>self.a.data
+
+    def is_contiguous(self, memory_format=None):
+        """Whether the elements lie in row-major order without gaps."""
+        return self.contig
+
+    def is_floating_point(self):
+        """Whether the dtype is floating."""
+        return CATEGORY[self.a.dtype] == 2
+
+    def is_complex(self):
+        """Whether the dtype is complex."""
+        return CATEGORY[self.a.dtype] == 3
+
+    def is_signed(self):
+        """Whether the dtype has negative values."""
+        return self.a.dtype != U8 and self.a.dtype != BOOL
+
+    def __len__(self):
+        if self.a.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return self.a.shape[0]
+
+    # ---- place on the tape
+    @property
+    def requires_grad(self):
+        """Whether gradients flow to this tensor."""
+        return self.req
+
+    @requires_grad.setter
+    def requires_grad(self, bint value):
+        if not value and self.node is not None:
+            raise RuntimeError("[requires_grad] only leaves can be switched off; use detach()")
+        if value and CATEGORY[self.a.dtype] < 2:
+            raise RuntimeError(
+                f"[requires_grad] got dtype {DTYPES[self.a.dtype].name}; only floating-point tensors have gradients")
+        if value and self.inference and not ct_inference:
+            raise RuntimeError("[requires_grad] an inference tensor cannot require gradients; clone() it first")
+        self.req = value
+
+    def requires_grad_(self, bint requires_grad=True):
+        """Switch gradients on or off in place; returns the tensor."""
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def is_leaf(self):
+        """True when no recorded operation made this tensor."""
+        return self.node is None
+
+    @property
+    def grad_fn(self):
+        """The node that recorded how this tensor was made, or None."""
+        return fresh_node(self)
+
+    @property
+    def output_nr(self):
+        """Which output of grad_fn this is."""
+        return self.out_index
+
+    @property
+    def grad(self):
+        """The accumulated gradient, or None."""
+        return self.grad_
+
+    @grad.setter
+    def grad(self, value):
+        cdef TensorBase g
+        if value is not None:
+            if not isinstance(value, TensorBase):
+                raise TypeError(f"[grad] got {type(value).__name__}, expected a tensor or None")
+            g = value
+            if g is self:
+                raise RuntimeError("[grad] a tensor cannot be its own gradient")
+            if not same_shape(&g.a, &self.a):
+                raise RuntimeError(f"[grad] got shape {tuple(g.shape)}, expected {tuple(self.shape)}")
+        self.grad_ = value
+
+    @grad.deleter
+    def grad(self):
+        self.grad_ = None
+
+    @property
+    def retains_grad(self):
+        """Whether a non-leaf keeps its gradient."""
+        return self.retains
+
+    def is_inference(self):
+        """Whether this tensor was made in inference mode."""
+        return self.inference
+
+    @property
+    def _base(self):
+        return self.base
+
+    def detach(self):
+        """The same memory, off the tape."""
+        return alias_c(self)
+
+    def detach_(self):
+        """Take this tensor off the tape, in place."""
+        if self.base is not None:
+            raise RuntimeError("[detach_] a view cannot be detached in place; use detach()")
+        self.node = None
+        self.req = False
+        return self
+
+    @property
+    def data(self):
+        """The same memory, off the tape."""
+        return alias_c(self)
+
+    @data.setter
+    def data(self, TensorBase other not None):
+        if self.a.dtype != other.a.dtype and self.req and CATEGORY[other.a.dtype] < 2:
+            raise RuntimeError(f"[data] got dtype {other.dtype}, expected a floating-point dtype")
+        self.a = other.a
+        self.storage = other.storage
+        self.contig = other.contig
+
+    def register_hook(self, hook):
+        """Call ``hook(grad)`` when the gradient of this tensor is ready; what it returns, if not None, replaces it.
+
+        Returns a handle with ``remove()``.
+        """
+        if not self.req:
+            raise RuntimeError("[register_hook] this tensor does not require a gradient")
+        return HookHandle(self, hook, False)
+
+    def register_post_accumulate_grad_hook(self, hook):
+        """Call ``hook(tensor)`` after the gradient of this leaf was accumulated. Returns a handle with ``remove()``."""
+        if self.node is not None or not self.req:
+            raise RuntimeError("[register_post_accumulate_grad_hook] expected a leaf that requires a gradient")
+        return HookHandle(self, hook, True)
+
+    def retain_grad(self):
+        """Keep the gradient of this non-leaf in ``grad``."""
+        if not self.req:
+            raise RuntimeError("[retain_grad] this tensor does not require a gradient")
+        if self.node is None or self.retains:
+            return
+        self.retains = True
+        ref = _weakref_ref(self)
+
+        def keep(grad):
+            t = ref()
+            if t is not None:
+                (<TensorBase>t).grad_ = grad.detach() if (<TensorBase>t).grad_ is None else (<TensorBase>t).grad_ + grad
+        HookHandle(self, keep, False)
+
+    # ---- values
+    def item(self):
+        """The value of a one-element tensor as a Python number."""
+        if self.a.size != 1:
+            raise RuntimeError(f"[item] a tensor with {self.a.size} elements cannot be converted to a number")
+        need_data(self, "item")
+        return read_scalar(self.a.data, self.a.dtype)
+
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __complex__(self):
+        return complex(self.item())
+
+    def __index__(self):
+        if CATEGORY[self.a.dtype] > 1 or self.a.size != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.item())
+
+    def __bool__(self):
+        if self.a.size != 1:
+            raise RuntimeError(f"[bool] the truth of a tensor with {self.a.size} elements is ambiguous")
+        return bool(self.item())
+
+    def __hash__(self):
+        return <Py_ssize_t><PyObject *>self >> 4
+
+    def tolist(self):
+        """Nested lists of Python numbers."""
+        need_data(self, "tolist")
+        return nested_list(&self.a, 0, <char *>self.a.data)
+
+    # ---- operators (operators.pxi)
+    def __add__(self, other):
+        return binary(op_add, self, other)
+
+    def __radd__(self, other):
+        return binary(op_add, other, self)
+
+    def __sub__(self, other):
+        return binary(op_sub, self, other)
+
+    def __rsub__(self, other):
+        return binary(op_sub, other, self)
+
+    def __mul__(self, other):
+        return binary(op_mul, self, other)
+
+    def __rmul__(self, other):
+        return binary(op_mul, other, self)
+
+    def __truediv__(self, other):
+        return binary(op_div, self, other)
+
+    def __rtruediv__(self, other):
+        return binary(op_div, other, self)
+
+    def __floordiv__(self, other):
+        return binary(op_floor_divide, self, other)
+
+    def __rfloordiv__(self, other):
+        return binary(op_floor_divide, other, self)
+
+    def __mod__(self, other):
+        return binary(op_remainder, self, other)
+
+    def __rmod__(self, other):
+        return binary(op_remainder, other, self)
+
+    def __pow__(self, other, modulo):
+        if modulo is not None:
+            return NotImplemented
+        return binary(op_pow, self, other)
+
+    def __rpow__(self, other, modulo):
+        return binary(op_pow, other, self)
+
+    def __matmul__(self, other):
+        return op_matmul(self, other) if isinstance(other, TensorBase) else NotImplemented
+
+    def __rmatmul__(self, other):
+        return NotImplemented
+
+    def __and__(self, other):
+        return binary(op_and, self, other)
+
+    def __rand__(self, other):
+        return binary(op_and, other, self)
+
+    def __or__(self, other):
+        return binary(op_or, self, other)
+
+    def __ror__(self, other):
+        return binary(op_or, other, self)
+
+    def __xor__(self, other):
+        return binary(op_xor, self, other)
+
+    def __rxor__(self, other):
+        return binary(op_xor, other, self)
+
+    def __lshift__(self, other):
+        return binary(op_lshift, self, other)
+
+    def __rlshift__(self, other):
+        return binary(op_lshift, other, self)
+
+    def __rshift__(self, other):
+        return binary(op_rshift, self, other)
+
+    def __rrshift__(self, other):
+        return binary(op_rshift, other, self)
+
+    def __neg__(self):
+        return unary(op_neg, self)
+
+    def __pos__(self):
+        return self
+
+    def __abs__(self):
+        return unary(op_abs, self)
+
+    def __invert__(self):
+        return unary(op_not, self)
+
+    def __iadd__(self, other):
+        return binary(op_add_inplace, self, other)
+
+    def __isub__(self, other):
+        return binary(op_sub_inplace, self, other)
+
+    def __imul__(self, other):
+        return binary(op_mul_inplace, self, other)
+
+    def __itruediv__(self, other):
+        return binary(op_div_inplace, self, other)
+
+    def __ipow__(self, other):
+        return binary(op_pow_inplace, self, other)
+
+    def __ifloordiv__(self, other):
+        return binary(op_floor_divide_inplace, self, other)
+
+    def __imod__(self, other):
+        return binary(op_remainder_inplace, self, other)
+
+    def __iand__(self, other):
+        return binary(op_and_inplace, self, other)
+
+    def __ior__(self, other):
+        return binary(op_or_inplace, self, other)
+
+    def __ixor__(self, other):
+        return binary(op_xor_inplace, self, other)
+
+    def __richcmp__(self, other, int how):
+        if how == Py_EQ:
+            return binary(op_eq, self, other)
+        if how == Py_NE:
+            return binary(op_ne, self, other)
+        if how == Py_LT:
+            return binary(op_lt, self, other)
+        if how == Py_LE:
+            return binary(op_le, self, other)
+        if how == Py_GT:
+            return binary(op_gt, self, other)
+        return binary(op_ge, self, other)
+
+    def __getitem__(self, key):
+        return get_item(self, key)
+
+    def __setitem__(self, key, value):
+        set_item(self, key, value)
+
+    def __iter__(self):
+        if self.a.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(REGISTRY["unbind"](self, 0))
+
+    def __contains__(self, value):
+        return bool((self == value).any())
+
+    # ---- exchange (interop.pxi)
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        get_buffer(self, view, flags)
+
+    def __releasebuffer__(self, Py_buffer *view):
+        free(view.shape)
+
+    def __array__(self, dtype=None, copy=None):
+        return to_array(self, dtype, copy)
+
+    def numpy(self, *, bint force=False):
+        """This tensor as a NumPy array over the same memory.
+
+        Raises RuntimeError when gradients are recorded through it, unless ``force``.
+        """
+        if self.req and not force and (ct_grad_on or self.node is not None):
+            raise RuntimeError("[numpy] this tensor requires a gradient; use detach().numpy()")
+        return to_array(self.detach() if self.req else self, None, None)
+
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        return to_dlpack(self, copy)
+
+    def __dlpack_device__(self):
+        return (1, 0)
+
+
+cdef extern from *:
+    """
+    #define PyList_GET_ITEM_(list, i) ((PyObject *)PyList_GET_ITEM(list, i))
+    """
+    PyObject *PyList_GET_ITEM_(object list_, Py_ssize_t i)
+
+import weakref as _weakref
+
+cdef object _weakref_ref = _weakref.ref
+
+
+def _set_tensor_type(cls):
+    """Results are instances of ``cls`` from now on (called once, by corten.tensor)."""
+    global tensor_type, tensor_new
+    Py_INCREF(cls)
+    tensor_type = <PyTypeObject *>cls
+    tensor_new = ct_new_of(<PyTypeObject *>TensorBase)
+
+
+_set_tensor_type(TensorBase)
+
+
+cdef inline bint same_shape(const ct_array *a, const ct_array *b) noexcept nogil:
+    cdef int d
+    if a.ndim != b.ndim:
+        return False
+    for d in range(a.ndim):
+        if a.shape[d] != b.shape[d]:
+            return False
+    return True
+
+
+cdef int need_data(TensorBase t, str who) except -1:
+    if t.storage.meta:
+        raise NotImplementedError(f"[{who}] a meta tensor has no data")
+    return 0
+
+
+cdef int wrap_dim(object dim, int ndim, str who) except -1:
+    """A dimension number in range, from a possibly negative one. A 0-d tensor has dimensions -1 and 0."""
+    cdef int64_t d
+    try:
+        d = dim.__index__()
+    except AttributeError:
+        raise TypeError(f"[{who}] got dim={dim!r}, expected an int") from None
+    cdef int n = ndim if ndim > 0 else 1
+    if d < -n or d >= n:
+        raise IndexError(f"[{who}] dimension {d} is out of range, expected {-n} to {n - 1}")
+    return <int>(d + n if d < 0 else d)
+
+
+cdef object read_scalar(const void *p, int dt):
+    cdef ct_array one, wide
+    cdef double v
+    if dt == F32:
+        return (<const float *>p)[0]
+    if dt == F64:
+        return (<const double *>p)[0]
+    if dt == I64:
+        return (<const int64_t *>p)[0]
+    if dt == I32:
+        return (<const int32_t *>p)[0]
+    if dt == BOOL:
+        return (<const uint8_t *>p)[0] != 0
+    if dt == U8:
+        return (<const uint8_t *>p)[0]
+    if dt == I8:
+        return (<const int8_t *>p)[0]
+    if dt == I16:
+        return (<const int16_t *>p)[0]
+    if dt == C64:
+        return complex((<const float *>p)[0], (<const float *>p)[1])
+    if dt == C128:
+        return complex((<const double *>p)[0], (<const double *>p)[1])
+    memset(&one, 0, sizeof(one))
+    one.size = 1
+    wide = one
+    one.data, one.dtype = <void *>p, dt
+    wide.data, wide.dtype = &v, F64
+    native.copy_array(&wide, &one)
+    return v
+
+
+cdef int write_scalar(void *p, int dt, object value) except -1:
+    """Store a Python number as one element."""
+    cdef ct_array one, wide
+    cdef double v
+    cdef object complex_value
+    if dt == F32:
+        (<float *>p)[0] = <float><double>value
+    elif dt == F64:
+        (<double *>p)[0] = <double>value
+    elif dt == BOOL:
+        (<uint8_t *>p)[0] = bool(value)
+    elif CATEGORY[dt] == 1:
+        i = int(value)
+        limits = iinfo(DTYPES[dt])
+        if not limits.min <= i <= limits.max:
+            if dt == U8 and -255 <= i < 0:
+                i += 256
+            else:
+                raise RuntimeError(f"[scalar] {value} does not fit into {DTYPES[dt].name}")
+        if dt == I64:
+            (<int64_t *>p)[0] = i
+        elif dt == I32:
+            (<int32_t *>p)[0] = i
+        elif dt == I16:
+            (<int16_t *>p)[0] = i
+        elif dt == I8:
+            (<int8_t *>p)[0] = i
+        else:
+            (<uint8_t *>p)[0] = i
+    elif dt == C64:
+        complex_value = complex(value)
+        (<float *>p)[0] = complex_value.real
+        (<float *>p)[1] = complex_value.imag
+    elif dt == C128:
+        complex_value = complex(value)
+        (<double *>p)[0] = complex_value.real
+        (<double *>p)[1] = complex_value.imag
+    else:
+        v = value
+        memset(&one, 0, sizeof(one))
+        one.size = 1
+        wide = one
+        one.data, one.dtype = p, dt
+        wide.data, wide.dtype = &v, F64
+        native.copy_array(&one, &wide)
+    return 0
+
+
+cdef object nested_list(const ct_array *a, int d, char *p):
+    if d == a.ndim:
+        return read_scalar(p, a.dtype)
+    cdef int64_t i, step = a.stride[d] * ITEM[a.dtype]
+    return [nested_list(a, d + 1, p + i * step) for i in range(a.shape[d])]
