@@ -1,0 +1,132 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from corten.ops.declare import function, op
+from corten.ops.view import transpose, unsqueeze, view_op
+
+matmul_op = op(
+    "matmul_op(input, other) -> out", shape="matmul", kernel="matmul", function=False,
+    vjp=(lambda g, other: matmul_op(g, transpose(other, -2, -1)), lambda g, input: matmul_op(transpose(input, -2, -1), g)),
+    reference=lambda xp, input, other: xp.matmul(input, other),
+    doc="Matrix product of (..., M, K) and (..., K, N), batch dimensions broadcast.",
+)  # fmt: skip
+
+linear_grad = op(
+    "linear_grad(g, input) -> dw, db", function=False, kernel="linear_grad",
+    shape=lambda g, x: ((g[-1], x[-1]), (g[-1],)),
+    doc="Gradient of linear for its weight, (O, I), and its bias, (O), from g (..., O) and x (..., I).",
+)  # fmt: skip
+
+
+def _linear_fused(g: Any, input: Any, weight: Any, out: Any, activation: int, needs: Any) -> Any:
+    if activation:
+        g = through_activation(g, out, activation)
+    dx = matmul_op(g, weight) if needs[0] and g.ndim > 1 else matmul(g, weight) if needs[0] else None
+    dw, db = linear_grad(g, input) if needs[1] or needs[2] else (None, None)
+    return dx, dw, db
+
+
+def _linear_vjp(g: Any, input: Any, weight: Any, out: Any, activation: int, needs: Any) -> Any:
+    if activation:
+        g = through_activation(g, out, activation)
+    dx = matmul(g, weight) if needs[0] else None
+    flat_g, flat_x = g.reshape(-1, g.shape[-1]), input.reshape(-1, input.shape[-1])
+    dw = matmul_op(transpose(flat_g, 0, 1), flat_x) if needs[1] else None
+    return dx, dw, flat_g.sum(0) if needs[2] else None
+
+
+def through_activation(g: Any, out: Any, activation: int) -> Any:
+    """The gradient before a fused activation, from its output: 1 relu, 2 tanh, 3 sigmoid."""
+    from corten.ops import activation as act
+    return act.relu_grad(g, out) if activation == 1 else act.tanh_grad(g, out) if activation == 2 else act.sigmoid_grad(g, out)
+
+
+linear_op = op(
+    "linear(input, weight, bias: Tensor?, *, activation: int = 0) -> out", shape="linear", dtype="same",
+    kernel="linear", function=False, sums_down=False, vjp=_linear_vjp, vjp_fused=_linear_fused,
+    reference=lambda xp, input, weight, bias, activation: input @ weight.T + (0 if bias is None else bias),
+    doc="Affine map :math:`x W^T + b`, then an activation (0 none, 1 relu, 2 tanh, 3 sigmoid).",
+)  # fmt: skip
+
+
+@function(method=True)
+def matmul(input: Any, other: Any) -> Any:
+    """Matrix product; vectors stand for rows on the left and columns on the right, batch dimensions broadcast.
+
+    Parameters
+    ----------
+    input : Tensor, shape (..., M, K) or (K,)
+    other : Tensor, shape (..., K, N) or (K,)
+
+    Examples
+    --------
+    >>> import corten
+    >>> corten.matmul(corten.ones(2, 3), corten.ones(3, 4)).shape
+    corten.Size([2, 4])
+    """
+    n, m = input.ndim, other.ndim
+    if input.dtype is not other.dtype:
+        raise RuntimeError(f"[matmul] got dtypes {input.dtype} and {other.dtype}, expected the same")
+    if n >= 2 and m >= 2:
+        return matmul_op(input, other)
+    if n == 0 or m == 0:
+        raise RuntimeError(f"[matmul] got {n}-d and {m}-d tensors, expected at least 1-d ones")
+    if input.shape[-1] != other.shape[0 if m == 1 else -2]:
+        raise RuntimeError(f"[matmul] {tuple(input.shape)} @ {tuple(other.shape)}: inner dimensions {input.shape[-1]} and "
+                           f"{other.shape[0 if m == 1 else -2]} differ")  # fmt: skip
+    out = matmul_op(unsqueeze(input, 0) if n == 1 else input, unsqueeze(other, 1) if m == 1 else other)
+    shape = tuple(out.shape)
+    if m == 1:
+        shape = shape[:-1]
+    if n == 1:
+        shape = shape[:-2] + shape[-1:] if m != 1 else shape[:-1]
+    return view_op(out, shape)
+
+
+@function(method=True)
+def mm(input: Any, mat2: Any) -> Any:
+    """Product of two matrices."""
+    if input.ndim != 2 or mat2.ndim != 2:
+        raise RuntimeError(f"[mm] got {input.ndim}-d and {mat2.ndim}-d tensors, expected matrices")
+    return matmul(input, mat2)
+
+
+@function(method=True)
+def bmm(input: Any, mat2: Any) -> Any:
+    """Products of two batches of matrices, (B, M, K) and (B, K, N)."""
+    if input.ndim != 3 or mat2.ndim != 3 or input.shape[0] != mat2.shape[0]:
+        raise RuntimeError(f"[bmm] got {tuple(input.shape)} and {tuple(mat2.shape)}, expected (B, M, K) and (B, K, N)")
+    return matmul(input, mat2)
+
+
+@function(method=True)
+def mv(input: Any, vec: Any) -> Any:
+    """Product of a matrix and a vector."""
+    if input.ndim != 2 or vec.ndim != 1:
+        raise RuntimeError(f"[mv] got {input.ndim}-d and {vec.ndim}-d tensors, expected a matrix and a vector")
+    return matmul(input, vec)
+
+
+@function(method=True)
+def dot(input: Any, tensor: Any) -> Any:
+    """Inner product of two vectors."""
+    if input.ndim != 1 or tensor.ndim != 1 or input.shape != tensor.shape:
+        raise RuntimeError(f"[dot] got {tuple(input.shape)} and {tuple(tensor.shape)}, expected vectors of one length")
+    return matmul(input, tensor)
+
+
+@function(method=True)
+def outer(input: Any, vec2: Any) -> Any:
+    """Outer product of two vectors."""
+    return unsqueeze(input, 1) * unsqueeze(vec2, 0)
+
+
+@function(method=True)
+def addmm(input: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
+    """Matrix product added: :math:`\\beta C + \\alpha A B`."""
+    product = mm(mat1, mat2)
+    product = product if alpha == 1 else product * alpha
+    return product + (input if beta == 1 else input * beta) if beta != 0 else product
