@@ -13,7 +13,7 @@ from setuptools.command.build_ext import build_ext
 
 NATIVE = Path("native")
 KERNELS = sorted(NATIVE.glob("kernels/*.c")) + sorted(NATIVE.glob("learn/*.c"))
-PLAIN = [NATIVE / "dispatch.c", NATIVE / "par.c", NATIVE / "pool.c", NATIVE / "copy.c"]
+PLAIN = sorted(NATIVE.glob("*.c"))
 HEADERS = sorted(str(p) for p in (NATIVE / "include").iterdir())
 
 SANITIZE = os.environ.get("CORTEN_SANITIZE", "")  # for example "address,undefined"

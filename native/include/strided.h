@@ -149,4 +149,13 @@ CT_INLINE const real *block_of(const real *data, const dims *d, int64_t begin, i
     return buffer;
 }
 
+/* All elements in logical order, contiguous. */
+CT_INLINE void copy_in(real *to, const ct_array *from) {
+    dims d;
+    dims_of(&d, from);
+    run_walk w = {&d, 0, from->size};
+    for (int64_t offset, n; (n = run_next(&w, &offset)) > 0; to += n)
+        gather_run(to, (const real *)from->data + offset, n, d.in[d.n - 1]);
+}
+
 #endif
