@@ -50,6 +50,7 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.extmath import svd_flip
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.parallel import _get_threadpool_controller
 from sklearn.utils.validation import (
     _check_feature_names,
     _check_n_features,
@@ -78,7 +79,7 @@ __all__ = [
     "check_classification_targets", "check_consistent_length", "check_feature_names", "check_is_fitted",
     "check_memory", "check_n_features", "check_random_state", "check_sample_weight", "clone", "column_or_1d",
     "compute_class_weight", "constraints", "effective_threads", "fit_context", "from_sklearn", "get_config",
-    "is_classifier", "is_regressor", "issparse", "plain_rows", "svd_flip", "thread_limit", "type_of_target", "validate_data",
+    "is_classifier", "is_regressor", "issparse", "plain_rows", "serial_blas", "svd_flip", "thread_limit", "type_of_target", "validate_data",
     "validate_params",
 ]  # fmt: skip
 
@@ -242,6 +243,15 @@ def thread_limit(n_jobs=None):
         with _limit_lock:
             _limits.remove(mine)
             native.set_num_threads(min(_limits) if _limits else _limit_base)
+
+
+def serial_blas():
+    """A context in which BLAS and LAPACK run on one thread.
+
+    For factorisations of small matrices between native passes: two thread pools never spin against each other, and the
+    last bits do not depend on the number of CPUs.
+    """
+    return _get_threadpool_controller().limit(limits=1, user_api="blas")
 
 
 # --------------------------------------------------------------------------------------------------------- progress
