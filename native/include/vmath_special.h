@@ -1,0 +1,292 @@
+/* vmath_special.h: inverse trigonometric and hyperbolic functions, powers, remainders, and the gamma family, on vectors.
+ *
+ * See vmath.h. The last few are rare and are computed lane by lane in double precision.
+ */
+#ifndef CORTEN_VMATH_SPECIAL_H
+#define CORTEN_VMATH_SPECIAL_H
+
+#include "vmath.h"
+
+CT_INLINE real v_fabs_of(real x) { return x < 0 ? -x : x; }
+
+/* ---- inverse trigonometric ----------------------------------------------------------------------------------------- */
+
+#define HALF_PI_HI LOWEST(1.57079637f, 1.5707963267948966)
+#define HALF_PI_LO LOWEST(-4.37113883e-8f, 6.1232339957367659e-17)
+
+static const real atan_p[] CT_UNUSED = { /* atan q = q + q^3 p(q^2), |q| <= tan(pi/8) */
+#if CT_REAL_DOUBLE
+    -0.333333333333333274, 0.199999999999976359, -0.142857142853837891, 0.111111110879121326, -0.0909090813486361033,
+    0.0769228253860802885, -0.0666622348851596419, 0.0587698962044866516, -0.0521819627095549625, 0.045026994423740623,
+    -0.0334545858681383134, 0.0151748911530692689
+#else
+    -0.3333331531f, 0.1999847618f, -0.1424357949f, 0.1059388686f, -0.06077809305f
+#endif
+};
+/* The angle of (x, y) in the first octants, x, y >= 0: with t = min / max, atan t = pi/4 + atan((t - 1) / (t + 1))
+ * above tan(pi/8); past the diagonal it is the complement to pi/2. */
+CT_INLINE vreal v_angle(vreal y, vreal x) {
+    vreal large = v_max(x, y), small = v_min(x, y);
+    vreal shrink = v_blend(large > V(LOWEST(1e37, 1e307)), V(0.25), V(1.0)); /* so that the sum below is finite */
+    large *= shrink, small *= shrink;
+    vmask steep = small > large * V(0.41421356237309504880), over = y > x;
+    vreal q = v_blend(steep, small - large, small) / v_blend(steep, small + large, large);
+    q = v_blend(large == v_zero(), v_zero(), q);
+    q = v_blend((small == large) & steep, v_zero(), q); /* infinity over infinity */
+    vreal z = q * q, tail = q * z * V_POLY(z, atan_p);
+    /* base + sign (q + tail), the base in two parts: 0, pi/4 or pi/2 */
+    vreal hi = v_and(steep, v_set1(HALF_PI_HI / 2)), lo = v_and(steep, v_set1(HALF_PI_LO / 2));
+    hi = v_blend(over, v_set1(HALF_PI_HI) - hi, hi);
+    lo = v_blend(over, v_set1(HALF_PI_LO) - lo, lo);
+    vreal flip = v_and(over, V(-0.0));
+    return hi + (v_xor(q, flip) + (v_xor(tail, flip) + lo));
+}
+CT_INLINE vreal v_atan(vreal x) {
+    vreal y = v_copysign(v_angle(v_abs(x), V(1.0)), x);
+    return v_blend(v_isnan(x), x, y);
+}
+CT_INLINE vreal v_atan2(vreal y, vreal x) {
+    vreal a = v_angle(v_abs(y), v_abs(x));
+    vmask left = (vint)v_sign_bit(x) != 0;
+    a = v_blend(left, v_set1(2 * HALF_PI_HI) - (a - v_set1(2 * HALF_PI_LO)), a);
+    return v_blend(v_isnan(x) | v_isnan(y), x + y, v_copysign(a, y));
+}
+
+static const real asin_p[] CT_UNUSED = { /* asin s = s + s^3 p(s^2), |s| <= 1/2 */
+#if CT_REAL_DOUBLE
+    0.166666666666667654, 0.0749999999996939842, 0.0446428571759865432, 0.0303819426401978917, 0.0223722169331820628,
+    0.0173515763929698563, 0.013981254987572329, 0.0113953008114093319, 0.0108007970456695454, 0.00362770867380609654,
+    0.0219015302578460378, -0.0212773167546171728, 0.032804845035773462
+#else
+    0.1666665978f, 0.07500517011f, 0.04451446786f, 0.03182871047f, 0.01435838691f, 0.03763023115f
+#endif
+};
+/* asin s = s + tail where s = |x| (|x| <= 1/2) or sqrt((1 - |x|) / 2), for which asin |x| = pi/2 - 2 asin s */
+CT_INLINE vreal v_asin_parts(vreal x, vreal *tail, vmask *outer) {
+    vreal t = v_abs(x);
+    *outer = t > V(0.5);
+    vreal z = v_blend(*outer, V(0.5) * (V(1.0) - t), t * t), s = v_blend(*outer, v_sqrt(z), t);
+    vreal low, square = v_product(s, s, &low); /* what the root's rounding lost */
+    vreal lost = v_blend(*outer & (s > v_zero()), ((z - square) - low) / (s + s), v_zero());
+    *tail = v_fma(s * z, V_POLY(z, asin_p), lost);
+    return s;
+}
+CT_INLINE vreal v_asin(vreal x) {
+    vmask outer;
+    vreal tail, s = v_asin_parts(x, &tail, &outer);
+    vreal far = v_set1(HALF_PI_HI) - (V(2.0) * s + (V(2.0) * tail - v_set1(HALF_PI_LO)));
+    return v_blend(v_isnan(x), x, v_copysign(v_blend(outer, far, s + tail), x)) + v_and(v_abs(x) > V(1.0), v_set1(REAL_NAN));
+}
+CT_INLINE vreal v_acos(vreal x) {
+    vmask outer, negative = x < v_zero();
+    vreal tail, s = v_asin_parts(x, &tail, &outer), twice = V(2.0) * s, twice_tail = V(2.0) * tail;
+    vreal flip = v_sign_bit(x);
+    vreal inner = v_set1(HALF_PI_HI) - (v_xor(s, flip) + (v_xor(tail, flip) - v_set1(HALF_PI_LO)));
+    vreal left = v_set1(2 * HALF_PI_HI) - (twice + (twice_tail - v_set1(2 * HALF_PI_LO)));
+    vreal far = v_blend(negative, left, twice + twice_tail);
+    return v_blend(v_isnan(x), x, v_blend(outer, far, inner)) + v_and(v_abs(x) > V(1.0), v_set1(REAL_NAN));
+}
+
+/* ---- hyperbolic -------------------------------------------------------------------------------------------------------- */
+
+CT_INLINE vreal v_half_exp(vreal x) { /* e^x / 2, without overflow before its time; x >= 0 */
+    vint n;
+    x = v_min(V(LOWEST(90.0, 711.0)), x);
+    vreal k = v_nearest(x * V(1.44269504088896340736), &n);
+    vreal r = v_fma(k, v_set1(-LN2_LO), v_fma(k, v_set1(-LN2_HI), x));
+    return v_scale(V(1.0) + v_fma(r * r, V_POLY(r, exp_q), r), n - 1, k - V(1.0));
+}
+static const real sinh_p[] CT_UNUSED = { /* (sinh(x) - x) / x^3, Taylor, |x| <= 1 */
+    R(1.6666666666666666667e-1), R(8.3333333333333333333e-3), R(1.9841269841269841270e-4), R(2.7557319223985890653e-6),
+    R(2.5052108385441718775e-8),
+#if CT_REAL_DOUBLE
+    1.6059043836821614599e-10, 7.6471637318198164759e-13, 2.8114572543455207632e-15, 8.2206352466243297170e-18
+#endif
+};
+CT_INLINE vreal v_sinh(vreal x) {
+    vreal t = v_abs(x), h = v_half_exp(t), z = x * x;
+    vreal near = v_fma(x * z, V_POLY(z, sinh_p), x);
+    return v_blend(t <= V(1.0), near, v_copysign(h - V(0.25) / h, x)) + v_and(v_isnan(x), x);
+}
+CT_INLINE vreal v_cosh(vreal x) {
+    vreal h = v_half_exp(v_abs(x));
+    return h + V(0.25) / h;
+}
+#define HUGE_ARGUMENT V(LOWEST(1073741824.0, 1152921504606846976.0)) /* from here asinh x = log 2x */
+CT_INLINE vreal v_asinh(vreal x) {
+    vreal t = v_abs(x), z = t * t;
+    vmask huge = t > HUGE_ARGUMENT;
+    vreal w = v_blend(huge, t, t + z / (V(1.0) + v_sqrt(V(1.0) + z)));
+    return v_copysign(v_log1p(w) + v_and(huge, V(0.69314718055994530942)), x);
+}
+CT_INLINE vreal v_acosh(vreal x) {
+    vreal t = x - V(1.0);
+    vmask huge = x > HUGE_ARGUMENT;
+    vreal w = v_blend(huge, x, t + v_sqrt(t * (t + V(2.0))));
+    vreal y = v_log1p(w) + v_and(huge, V(0.69314718055994530942));
+    return v_blend(x < V(1.0), v_set1(REAL_NAN), y);
+}
+CT_INLINE vreal v_atanh(vreal x) {
+    vreal t = v_abs(x);
+    vreal y = V(0.5) * v_log1p((t + t) / (V(1.0) - t));
+    return v_blend(v_isnan(x), x, v_copysign(y, x)) + v_and(t > V(1.0), v_set1(REAL_NAN));
+}
+
+/* ---- remainders and lengths ---------------------------------------------------------------------------------------------- */
+
+/* a - trunc(a / b) b, exactly: one step where the quotient is an exact integer in this type, the C library beyond */
+CT_INLINE vreal v_fmod(vreal a, vreal b) {
+    vreal x = v_abs(a), d = v_abs(b), q = v_trunc(x / d), low;
+    vreal p = v_product(q, d, &low);
+    vreal r = (x - p) - low;
+    r = v_blend(r < v_zero(), r + d, r);
+    r = v_blend(r >= d, r - d, r);
+    vreal y = v_copysign(v_blend(x < d, x, r), a);
+    vmask fine = (x / d < V(LOWEST(4194304.0, 1125899906842624.0))) & (d < v_set1(REAL_INF)) & (x < v_set1(REAL_INF)) &
+                 (d > V(LOWEST(1e-30, 1e-280)));
+    if (CT_UNLIKELY(v_any(~fine)))
+        for (int i = 0; i < VL; i++)
+            if (!fine[i]) y[i] = (real)fmod((double)a[i], (double)b[i]);
+    return y;
+}
+CT_INLINE vreal v_hypot(vreal a, vreal b) {
+    a = v_abs(a), b = v_abs(b);
+    vreal large = v_max(a, b), s = v_min(a, b) / large;
+    vreal y = large * v_sqrt(v_fma(s, s, V(1.0)));
+    y = v_blend(large == v_zero(), large, y);
+    y = v_blend(v_isnan(a) | v_isnan(b), v_set1(REAL_NAN), y);
+    return v_blend((a == v_set1(REAL_INF)) | (b == v_set1(REAL_INF)), v_set1(REAL_INF), y);
+}
+
+/* ---- powers: |x|^y = e^(y log |x|), the logarithm to more than the result's precision ------------------------------------- */
+
+#if CT_REAL_DOUBLE
+static const double pow_log[] CT_UNUSED = { /* (2 atanh(s)/s - 2 - 2z/3) / z^2, z = s^2 */
+    0.400000000000000002,  0.285714285714283722, 0.222222222222915981, 0.181818181690919491, 0.153846167678751683,
+    0.133332396358285018, 0.117686996180646741, 0.104224496327492256, 0.110166732414150793};
+/* x > 0; the logarithm as an unevaluated sum of two doubles */
+CT_INLINE vreal v_pow_positive(vreal x, vreal y) {
+    vreal e, m = v_split(x, &e);
+    vreal f = m - V(1.0), d_low, d = v_sum(V(1.0), m, &d_low); /* s = (m - 1) / (m + 1) */
+    vreal s = f / d, low, high = v_product(s, d, &low);
+    vreal s_low = (((f - high) - low) - s * d_low) / d;
+    vreal z_low, z = v_product(s, s, &z_low);
+    z_low = v_fma(V(2.0) * s, s_low, z_low);
+    vreal c_low, c = v_sum_ordered(V(0.66666666666666663), z * V_POLY(z, pow_log), &c_low);
+    c_low += V(3.7007434154171886e-17);
+    vreal t_low, t = v_product(z, c, &t_low);
+    t_low += z * c_low + z_low * c;
+    vreal u_low, u = v_product(s, t, &u_low);
+    u_low += s * t_low + s_low * t;
+    vreal l_low, l = v_sum_ordered(s + s, u, &l_low);
+    l_low += (s_low + s_low) + u_low;
+    vreal sum_low, sum = v_sum(e * v_set1(LN2_HI), l, &sum_low);
+    sum_low += v_fma(e, v_set1(LN2_LO), l_low);
+    vreal w_low, w = v_product(y, sum, &w_low);
+    w_low = v_fma(y, sum_low, w_low);
+    w_low = v_blend(v_abs(w) < V(800.0), w_low, v_zero());
+    return v_exp_sum(w, w_low);
+}
+#else
+typedef double vdouble __attribute__((vector_size(VBYTES)));
+typedef int64_t vlong __attribute__((vector_size(VBYTES)));
+typedef uint64_t vulong __attribute__((vector_size(VBYTES)));
+typedef float vhalf __attribute__((vector_size(VBYTES / 2)));
+/* x > 0, in double precision: half a vector at a time */
+CT_INLINE vdouble v_pow_half(vdouble x, vdouble y) {
+    const vlong sqrt_half = (vlong)((vdouble){0} + 0.70710678118654752440), magic = (vlong)((vdouble){0} + 6755399441055744.0);
+    vlong k = (vlong)((vulong)((vlong)x - sqrt_half + ((int64_t)1023 << 52)) >> 52) - 1023;
+    vdouble m = (vdouble)((vlong)x - (k << 52)), e = (vdouble)(k + magic) - (vdouble)magic;
+    vdouble s = (m - 1.0) / (m + 1.0), z = s * s;
+    vdouble r = 2.0 + z * (0.666666666666673543 + z * (0.399999999994071477 + z * (0.285714287442197456 + z * (0.222221983700574735 +
+                z * (0.181835756250951371 + z * (0.153137433968206003 + z * 0.147991961790069507))))));
+    vdouble t = y * (e + s * r * 1.4426950408889634);
+    t = (vdouble)(((vlong)t & (t < 1000.0)) | ((vlong)((vdouble){0} + 1000.0) & ~(t < 1000.0)));
+    t = (vdouble)(((vlong)t & (t > -1000.0)) | ((vlong)((vdouble){0} - 1000.0) & ~(t > -1000.0)));
+    vdouble shifted = t + (vdouble)magic, n = shifted - (vdouble)magic, f = (t - n) * 0.69314718055994530942;
+    vdouble p = 1.0 + f * (1.0 + f * (0.5 + f * (0.16666666666666667 + f * (0.041666666666666667 + f * (0.0083333333333333333 +
+                f * (0.0013888888888888889 + f * (0.00019841269841269841 + f * (0.000024801587301587302 + f * 2.7557319223985891e-6))))))));
+    return (vdouble)((vlong)p + (((vlong)shifted - magic) << 52));
+}
+CT_INLINE vreal v_pow_positive(vreal x, vreal y) {
+    union {
+        vreal v;
+        vhalf h[2];
+    } a = {x}, b = {y}, c;
+    for (int i = 0; i < 2; i++)
+        c.h[i] = __builtin_convertvector(v_pow_half(__builtin_convertvector(a.h[i], vdouble), __builtin_convertvector(b.h[i], vdouble)), vhalf);
+    return c.v;
+}
+#endif
+CT_INLINE vreal v_pow(vreal x, vreal y) {
+    vreal t = v_abs(x);
+    vmask plain = (t > v_zero()) & (t < v_set1(REAL_INF)) & (v_abs(y) < v_set1(REAL_INF));
+    vreal p = v_pow_positive(v_blend(plain, t, V(1.0)), v_blend(plain, y, v_zero()));
+    vmask negative = x < v_zero(), whole = v_trunc(y) == y;
+    vreal half = V(0.5) * y;
+    p = v_xor(p, v_and(negative & whole & (v_trunc(half) != half), V(-0.0)));
+    p = v_blend(negative & ~whole, v_set1(REAL_NAN), p);
+    if (CT_UNLIKELY(v_any(~plain)))
+        for (int i = 0; i < VL; i++)
+            if (!plain[i]) p[i] = (real)pow((double)x[i], (double)y[i]);
+    return p;
+}
+
+/* ---- gamma and the inverse error function, lane by lane in double precision ------------------------------------------------ */
+
+/* Giles (2010), "Approximating the erfinv function", then two steps of Halley's method on erf(y) = x (erfc in the tails). */
+CT_NOINLINE double erfinv_scalar(double x) {
+    static const double centre[] = {1.50140941,      0.246640727,    -0.00417768164, -0.00125372503, 0.00021858087,
+                                    -4.39150654e-06, -3.5233877e-06, 3.43273939e-07, 2.81022636e-08};
+    static const double tails[] = {2.83297682,     1.00167406,     0.00943887047,  -0.0076224613,  0.00573950773,
+                                   -0.00367342844, 0.00134934322, 0.000100950558, -0.000200214257};
+    double t = fabs(x);
+    if (!(t < 1)) return t == 1 ? copysign(INFINITY, x) : NAN;
+    double w = -log((1 - t) * (1 + t)), y = 0;
+    const double *c = w < 5 ? centre : tails;
+    w = w < 5 ? w - 2.5 : sqrt(w) - 3;
+    for (int i = 8; i >= 0; i--) y = y * w + c[i];
+    y *= t;
+    for (int i = 0; i < 2; i++) {
+        double error = t < 0.5 ? erf(y) - t : (1 - t) - erfc(y), u = error * 0.88622692545275801365 * exp(y * y);
+        y -= u / (1 + y * u);
+    }
+    return copysign(y, x);
+}
+/* psi(x) = psi(x + 1) - 1/x up to x >= 10, then the asymptotic series (Abramowitz and Stegun 6.3.18); reflection below 0 */
+CT_NOINLINE double digamma_scalar(double x) {
+    static const double bernoulli[] = {8.33333333333333333333e-2, -8.33333333333333333333e-3, 3.96825396825396825397e-3, -4.16666666666666666667e-3,
+                                       7.57575757575757575758e-3, -2.10927960927960927961e-2, 8.33333333333333333333e-2};
+    if (x == 0) return copysign(INFINITY, -x);
+    if (x == -INFINITY) return NAN;
+    if (x < 0) {
+        if (x == floor(x)) return NAN;
+        double whole, fraction = modf(x, &whole);
+        return digamma_scalar(1 - x) - 3.14159265358979323846 / tan(3.14159265358979323846 * fraction);
+    }
+    double y = 0, series = 0;
+    for (; x < 10; x += 1) y -= 1 / x;
+    if (x < 1e17) {
+        double z = 1 / (x * x);
+        for (int i = 6; i >= 0; i--) series = (series + bernoulli[i]) * z;
+    }
+    return y + (log(x) - 0.5 / x - series);
+}
+CT_NOINLINE double lgamma_scalar(double x) {
+#if defined(__GLIBC__) || defined(__APPLE__)
+    int sign; /* lgamma itself writes a global */
+    return lgamma_r(x, &sign);
+#else
+    return lgamma(x);
+#endif
+}
+#define V_SCALAR(name, f)                                                                                              \
+    CT_INLINE vreal name(vreal x) {                                                                                    \
+        for (int i = 0; i < VL; i++) x[i] = (real)f((double)x[i]);                                                     \
+        return x;                                                                                                      \
+    }
+V_SCALAR(v_erfinv, erfinv_scalar)
+V_SCALAR(v_digamma, digamma_scalar)
+V_SCALAR(v_lgamma, lgamma_scalar)
+
+#endif
