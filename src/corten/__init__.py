@@ -1,1 +1,123 @@
-"""Corten: a compact machine-learning framework on native CPU kernels."""
+"""Corten: a compact machine-learning framework on native CPU kernels.
+
+``corten`` mirrors PyTorch's names; ``corten.learn`` mirrors scikit-learn's.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from corten import autograd
+from corten._core import core as _c
+from corten._core.core import (
+    Size,
+    as_tensor,
+    can_cast,
+    device,
+    dtype,
+    empty,
+    empty_like,
+    finfo,
+    from_dlpack,
+    from_numpy,
+    frombuffer,
+    full,
+    full_like,
+    get_default_dtype,
+    iinfo,
+    is_anomaly_enabled,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    ones,
+    ones_like,
+    promote_types,
+    set_default_dtype,
+    tensor,
+    zeros,
+    zeros_like,
+)
+from corten._core.native import (
+    empty_cache,
+    get_num_threads,
+    memory_stats,
+    reset_peak_memory_stats,
+    set_memory_cache_limit,
+    set_num_threads,
+)
+from corten._format import set_printoptions
+from corten.autograd import enable_grad, inference_mode, no_grad, set_grad_enabled
+from corten.ops.declare import FUNCTIONS as _FUNCTIONS
+from corten.tensor import Tensor
+
+import corten.ops as _ops  # isort: skip  (fills FUNCTIONS)
+
+__version__ = "0.1.0"
+
+for _d in _c.dtypes:
+    globals()[_d.name] = _d
+float = _c._dtype_by_name("float32")
+double = _c._dtype_by_name("float64")
+half = _c._dtype_by_name("float16")
+int = _c._dtype_by_name("int32")
+long = _c._dtype_by_name("int64")
+short = _c._dtype_by_name("int16")
+cfloat = _c._dtype_by_name("complex64")
+cdouble = _c._dtype_by_name("complex128")
+strided = "strided"
+contiguous_format = "contiguous_format"
+preserve_format = "preserve_format"
+inf = float_inf = _c.finfo(_c._dtype_by_name("float64")).max * 2
+nan = inf - inf
+pi = 3.141592653589793
+e = 2.718281828459045
+newaxis = None
+
+globals().update(_FUNCTIONS)
+
+_LAZY = ("nn", "optim", "data", "learn", "random", "train", "vision", "text", "linalg", "fft", "func", "serialization")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return importlib.import_module(f"corten.{name}")
+    if name in ("save", "load"):
+        module = importlib.import_module("corten.serialization")
+        return getattr(module, name)
+    raise AttributeError(f"module 'corten' has no attribute {name!r}")
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether ``obj`` is a tensor."""
+    return isinstance(obj, Tensor)
+
+
+def numel(input: Tensor) -> int:
+    """Number of elements."""
+    return input.numel()
+
+
+def is_floating_point(input: Tensor) -> bool:
+    """Whether the dtype is floating."""
+    return input.is_floating_point()
+
+
+def result_type(a: Any, b: Any) -> dtype:
+    """The dtype of an operation on two operands."""
+    return (_c.empty_like(a, device="meta") if isinstance(a, Tensor) else a).__add__(b).dtype if isinstance(
+        a, Tensor) else result_type(b, a)  # fmt: skip
+
+
+def show_config() -> str:
+    """What this build has and uses: version, instruction sets, threads, memory."""
+    from corten._core import native
+
+    stats = native.memory_stats()
+    return "\n".join([
+        f"corten {__version__}",
+        f"instruction set: {native.isa()} (available: {', '.join(native.available_isas())})",
+        f"threads: {native.get_num_threads()} ({'OpenMP' if native.has_openmp() else 'built without OpenMP'})",
+        f"kernels: {len(native.kernel_names())} native, {len(_c.REGISTRY)} ops",
+        f"memory: {stats['in_use'] / 2**20:.1f} MB in use, {stats['cached'] / 2**20:.1f} MB cached, "
+        f"cache limit {stats['limit'] / 2**20:.0f} MB",
+    ])  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import corten._core.core as core
+from corten._core import core
 from corten.ops.declare import function
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import corten._core.core as core
+from corten._core import core
 from corten.ops.declare import function, op
 from corten.ops.view import core_wrap, fill_op, index_basic  # noqa: F401
 

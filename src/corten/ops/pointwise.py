@@ -437,3 +437,16 @@ def logit(input: Any, eps: float | None = None) -> Any:
 
 for _name, _fn in {"divide": div, "true_divide": div, "subtract": sub, "clip": clamp}.items():
     function(_fn, name=_name, method=True)
+
+
+def bind_inplace() -> None:
+    """The in-place methods of add, sub, div and clamp, which are functions over several ops."""
+    from corten.tensor import Tensor
+
+    add_, sub_, div_ = (REGISTRY[n + "_"] for n in ("add", "sub", "div"))
+    Tensor.add_ = lambda self, other, *, alpha=1: add_(self, other if alpha == 1 else other * alpha)
+    Tensor.sub_ = lambda self, other, *, alpha=1: sub_(self, other if alpha == 1 else other * alpha)
+    Tensor.div_ = lambda self, other, *, rounding_mode=None: (
+        div_(self, other) if rounding_mode is None else self.copy_(div(self, other, rounding_mode=rounding_mode)))
+    Tensor.clamp_ = lambda self, min=None, max=None: self.copy_(clamp(self, min, max))
+    Tensor.subtract_, Tensor.divide_, Tensor.true_divide_, Tensor.clip_ = Tensor.sub_, Tensor.div_, Tensor.div_, Tensor.clamp_
