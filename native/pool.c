@@ -102,20 +102,23 @@ void *ct_pool_take(size_t bytes) {
         stats.cached -= (int64_t)size;
         stats.hits++;
     }
+    stats.allocations++;
+    stats.in_use += (int64_t)size;
+    if (stats.in_use > stats.peak) stats.peak = stats.in_use;
     unlock();
     if (!p) {
         p = system_take(size);
         if (!p) {
             ct_pool_trim(0);
             p = system_take(size);
-            if (!p) return NULL;
+            if (!p) {
+                lock();
+                stats.in_use -= (int64_t)size;
+                unlock();
+                return NULL;
+            }
         }
     }
-    lock();
-    stats.allocations++;
-    stats.in_use += (int64_t)size;
-    if (stats.in_use > stats.peak) stats.peak = stats.in_use;
-    unlock();
     return p;
 }
 

@@ -62,30 +62,6 @@ class Tensor(core.TensorBase):
             values = self.detach().contiguous().numpy()
         return (_rebuild, (type(self), values, self.dtype, self.requires_grad))
 
-    def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
-                 inputs: Any = None) -> None:  # fmt: skip
-        """Accumulate the gradient of this tensor with respect to the leaves it depends on into their ``grad``.
-
-        Parameters
-        ----------
-        gradient : Tensor, optional
-            Gradient of some scalar with respect to this tensor, of its shape. May be left out for a one-element tensor.
-        retain_graph : bool, optional
-            Keep saved values for another backward. Defaults to ``create_graph``.
-        create_graph : bool
-            Record the backward, for second derivatives.
-        inputs : Tensor or sequence of Tensor, optional
-            Accumulate into these alone.
-
-        Raises
-        ------
-        RuntimeError
-            When nothing was recorded, the shape of ``gradient`` is wrong, or saved values were freed or overwritten.
-        """
-        from corten import autograd
-
-        autograd.backward(self, gradient, retain_graph, create_graph, inputs)
-
     @property
     def T(self) -> Tensor:  # noqa: N802
         """The transpose: dimensions in reverse order."""

@@ -96,6 +96,8 @@ cdef class Op:
     cdef bint variadic         # the first input is a sequence of tensors
     cdef bint varints          # the first attribute takes the rest of the positional arguments
     cdef bint inplace
+    cdef bint is_simple        # elementwise with one output and no attributes
+    cdef bint asks_dtype       # has a dtype attribute
     cdef bint is_view
     cdef bint differentiable
     cdef bint sums_down        # gradients are summed down to broadcast inputs

@@ -43,7 +43,70 @@ cdef int weak_dtype(object o) noexcept:
     return -1
 
 
+cdef object simple_elementwise(Op op, PyObject **slot):
+    """The common case with nothing to decide: one or two contiguous tensors of one floating dtype and shape, or one
+    and a Python number. NotImplemented for everything else."""
+    cdef TensorBase a, b, out
+    cdef ct_call call
+    cdef ct_array number
+    cdef double value[1]
+    cdef PyObject *o
+    cdef int dt
+    cdef bint needs
+    if not is_tensor(slot[0]):
+        return NotImplemented
+    a = <TensorBase><object>slot[0]
+    dt = a.a.dtype
+    if dt > F64 or not a.contig or a.storage.meta or ct_inference:
+        return NotImplemented
+    cdef const ct_kernel *kernel = op.kernel[dt]
+    if kernel == NULL or kernel.work != NULL:
+        return NotImplemented
+    needs = a.req
+    call.in_[0] = &a.a
+    if op.n_in == 2:
+        o = slot[1]
+        if is_tensor(o):
+            b = <TensorBase><object>o
+            if b.a.dtype != dt or not b.contig or not same_shape(&a.a, &b.a) or b.storage.meta:
+                return NotImplemented
+            needs = needs or b.req
+            call.in_[1] = &b.a
+        elif PyFloat_CheckExact(<object>o):
+            number = a.a
+            memset(number.stride, 0, sizeof(number.stride))
+            number.data = value
+            if dt == F32:
+                (<float *>value)[0] = <float>PyFloat_AS_DOUBLE(<object>o)
+            else:
+                value[0] = PyFloat_AS_DOUBLE(<object>o)
+            call.in_[1] = &number
+        else:
+            return NotImplemented
+    out = empty_c(BOOL if op.dtype_rule[0] == DT_BOOL else dt, a.a.ndim, a.a.shape)
+    call.out[0] = &out.a
+    call.nin, call.nout = op.n_in, 1
+    call.ints, call.reals, call.work = NULL, NULL, NULL
+    if a.a.size > RELEASE_GIL:
+        with nogil:
+            kernel.run(&call)
+    else:
+        kernel.run(&call)
+    if needs and ct_grad_on and op.differentiable:
+        record_one(op, slot, out)
+    return out
+
+
 cdef object execute_kernel(Op op, PyObject **slot):
+    cdef object done
+    if op.is_simple:
+        done = simple_elementwise(op, slot)
+        if done is not NotImplemented:
+            return done
+    return execute_any(op, slot)
+
+
+cdef object execute_any(Op op, PyObject **slot):
     cdef const ct_array *arr[12]
     cdef ct_array made[12]
     cdef double number[24]
@@ -85,7 +148,7 @@ cdef object execute_kernel(Op op, PyObject **slot):
             held.append(replaced)
             slot[i] = <PyObject *>replaced
             if is_tensor(slot[i]):
-                return execute_kernel(op, slot)
+                return execute_any(op, slot)
             weak = weak_dtype(replaced)
         if kind == c"i" or kind == c"J" or kind == c"x":
             raise bad_input(op, i, o)
@@ -98,6 +161,10 @@ cdef object execute_kernel(Op op, PyObject **slot):
         compute = combine_priority(dim_dt, combine_priority(zero_dt, weak_dt))
     if compute < 0:
         compute = default_float
+    if op.asks_dtype:
+        for i in range(op.n_attr):
+            if op.attr_kind[i] == c"t" and slot[n_in + i] != <PyObject *>None:
+                compute = dtype_code(<object>slot[n_in + i])
     dt = op.dtype_rule[0]
     if CATEGORY[compute] < 2:
         if dt == DT_FLOAT:

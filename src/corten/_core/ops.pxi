@@ -105,6 +105,11 @@ cdef class Op:
             self.dtype_rule[k] = DTYPE_RULES[kinds[k if k < len(kinds) else 0]]
         self.sums_down = self.rule == RULE_BROADCAST or self.rule == RULE_MATMUL if sums_down is None else sums_down
         self.set_vjp(vjp, vjp_fused)
+        self.is_simple = impl is None and self.n_out == 1 and self.n_attr == 0 and self.n_in <= 2 and \
+            (self.rule == RULE_SAME or self.rule == RULE_BROADCAST) and all([self.in_kind[i] == c"t" for i in range(self.n_in)]) \
+            and (self.dtype_rule[0] in (DT_SAME, DT_FLOAT, DT_BOOL, DT_FLOATING))
+        for k in range(self.n_attr):
+            self.asks_dtype = self.asks_dtype or self.attr_kind[k] == c"t"
         self.vectorcall = <void *>op_vectorcall
         if doc is not None:
             self.__doc__ = doc
@@ -291,21 +296,30 @@ cdef object op_vectorcall(object self_, PyObject **args, size_t nargsf, PyObject
     cdef int total = op.n_in + op.n_attr, k
     cdef object gathered = None
     cdef tuple names
-    if given > op.n_pos or op.varints and given > op.n_in:
-        if not op.varints:
-            raise TypeError(f"[{op.name}] got {given} positional arguments, expected at most {op.n_pos}: {op.signature}")
-        if given > op.n_in + 1 or PyLong_CheckExact(<object>args[op.n_in]):
-            gathered = PyTuple_New(given - op.n_in)
-            for i in range(op.n_in, given):
-                Py_INCREF(<object>args[i])
-                PyTuple_SET_ITEM(gathered, i - op.n_in, <object>args[i])
-            given = op.n_in + 1
-    for i in range(given):
+    cdef Py_ssize_t run = 0
+    if op.varints and given > op.n_in and PyLong_CheckExact(<object>args[op.n_in]):
+        # ints by position become one tuple: sum(0, 1), permute(2, 0, 1)
+        run = 1
+        while op.n_in + run < given and PyLong_CheckExact(<object>args[op.n_in + run]):
+            run += 1
+        if run > 1:
+            gathered = PyTuple_New(run)
+            for i in range(run):
+                Py_INCREF(<object>args[op.n_in + i])
+                PyTuple_SET_ITEM(gathered, i, <object>args[op.n_in + i])
+        run -= 1
+    if given - run > op.n_pos:
+        raise TypeError(f"[{op.name}] got {given} positional arguments, expected at most {op.n_pos}: {op.signature}")
+    for i in range(op.n_in if op.n_in < given else given):
         slot[i] = args[i]
-    for i in range(given, total):
+    for i in range(op.n_in, given - run):
+        slot[i] = args[i + run]
+    for i in range(given - run, total):
         slot[i] = NULL
     if gathered is not None:
         slot[op.n_in] = <PyObject *>gathered
+    elif given > op.n_in:
+        slot[op.n_in] = args[op.n_in]
     if kwnames != NULL:
         names = <tuple>kwnames
         for i in range(PyTuple_GET_SIZE(names)):

@@ -743,6 +743,13 @@ cdef object note_where(Node node):
         error.add_note(f"the forward of {node.name()} was recorded at {node.where}")
 
 
+cdef int backward_scalar(TensorBase root) except -1:
+    """backward() of a one-element tensor with nothing asked for: without a detour through Python."""
+    cdef TensorBase g = filled(like(root, None, None), 1)
+    run_backward([root], [g], False, False, None, False)
+    return 0
+
+
 # ---- grad mode
 
 def is_grad_enabled():

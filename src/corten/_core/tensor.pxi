@@ -357,6 +357,32 @@ cdef class TensorBase:
         self.storage = other.storage
         self.contig = other.contig
 
+    def backward(self, gradient=None, retain_graph=None, bint create_graph=False, inputs=None):
+        """Accumulate the gradient of this tensor with respect to the leaves it depends on into their ``grad``.
+
+        Parameters
+        ----------
+        gradient : Tensor, optional
+            Gradient of some scalar with respect to this tensor, of its shape. May be left out for a one-element tensor.
+        retain_graph : bool, optional
+            Keep saved values for another backward. Defaults to ``create_graph``.
+        create_graph : bool
+            Record the backward, for second derivatives.
+        inputs : Tensor or sequence of Tensor, optional
+            Accumulate into these alone.
+
+        Raises
+        ------
+        RuntimeError
+            When nothing was recorded, the shape of ``gradient`` is wrong, or saved values were freed or overwritten.
+        """
+        if gradient is None and retain_graph is None and not create_graph and inputs is None and self.req \
+                and self.a.size == 1:
+            backward_scalar(self)
+            return
+        from corten import autograd
+        autograd.backward(self, gradient, retain_graph, create_graph, inputs)
+
     def register_hook(self, hook):
         """Call ``hook(grad)`` when the gradient of this tensor is ready; what it returns, if not None, replaces it.
 

@@ -313,3 +313,20 @@ def _view_as_real(TensorBase x not None):
     cdef TensorBase t = view_c(x, x.a.ndim + 1, sizes, strides, 0)
     t.a.dtype = F32 if x.a.dtype == C64 else F64
     return t
+
+
+def _spread(TensorBase g not None, shape, dim):
+    """A reduced value described in the shape it was reduced from: stride 0 on the reduced dimensions `dim`."""
+    cdef int64_t sizes[CT_MAX_DIM]
+    cdef int64_t strides[CT_MAX_DIM]
+    cdef int n = read_shape(shape, sizes, "spread"), d, at = 0
+    cdef int64_t mask = read_dims(dim, n, "spread")
+    cdef bint kept = g.a.ndim == n
+    for d in range(n):
+        if mask >> d & 1:
+            strides[d] = 0
+            at += kept
+        else:
+            strides[d] = g.a.stride[at]
+            at += 1
+    return view_c(g, n, sizes, strides, 0)

@@ -36,25 +36,16 @@ def count(shape: Sequence[int], dim: Any) -> int:
     return math.prod(shape[d] for d in axes(dim, len(shape)))
 
 
-sum_op = op("sum_op(input, dim: dims = None, keepdim: bool = False) -> out", shape="reduce", dtype="sum", kernel="sum",
-            function=False, vjp=lambda g, input_shape, dim, keepdim: spread(g, input_shape, dim, keepdim),
-            reference=lambda xp, input, dim, keepdim: xp.sum(input, axis=dim, keepdims=keepdim),
-            doc="Sum over dimensions.")  # fmt: skip
-mean_op = op("mean_op(input, dim: dims = None, keepdim: bool = False) -> out", shape="reduce", dtype="floating",
-             kernel="mean", function=False,
-             vjp=lambda g, input_shape, dim, keepdim:
-             spread(g / max(count(input_shape, dim), 1), input_shape, dim, keepdim),
-             reference=lambda xp, input, dim, keepdim: xp.mean(input, axis=dim, keepdims=keepdim),
-             doc="Mean over dimensions.")  # fmt: skip
-
-
-@function(method=True)
-def sum(input: Any, *dim: Any, axis: Any = None, keepdim: bool = False, dtype: Any = None, **kw: Any) -> Any:
-    """Sum over all elements, or over some dimensions. Integers are summed as int64.
+sum_op = op("sum(input, *dim: dims = None, keepdim: bool = False, *, dtype: dtype = None) -> out", shape="reduce",
+            dtype="sum", kernel="sum", method=True,
+            vjp=lambda g, input_shape, dim, keepdim: spread(g, input_shape, dim, keepdim),
+            vjp_fused=lambda g, input_shape, dim: (core._spread(g, input_shape, dim),),
+            reference=lambda xp, input, dim, keepdim, dtype: xp.sum(input, axis=dim, keepdims=keepdim),
+            doc="""Sum over all elements, or over some dimensions. Integers are summed as int64.
 
     Parameters
     ----------
-    dim : int or tuple of ints, optional
+    dim : int or ints, optional
         Dimensions to sum over; all when left out.
     keepdim : bool
         Keep them with size 1.
@@ -66,44 +57,21 @@ def sum(input: Any, *dim: Any, axis: Any = None, keepdim: bool = False, dtype: A
     >>> import corten
     >>> corten.tensor([[1.0, 2.0], [3.0, 4.0]]).sum(dim=0)
     tensor([4., 6.])
-    """
-    if not dim and not kw and axis is None and dtype is None:
-        return sum_op(input, None, keepdim)
-    which, keepdim, dtype = reduction_arguments("sum", dim, axis, keepdim, dtype, kw)
-    return sum_op(input if dtype is None else input.to(dtype), which, keepdim)
-
-
-def reduction_arguments(name: str, dim: Any, axis: Any, keepdim: bool, dtype: Any, kw: Any) -> tuple[Any, bool, Any]:
-    """What sum(1), sum(0, 1), sum((0, 1), True), sum(dim=0) and sum(axis=0) mean."""
-    if "dim" in kw:
-        axis = kw.pop("dim")
-    if "keepdims" in kw:
-        keepdim = kw.pop("keepdims")
-    if kw:
-        raise TypeError(f"[{name}] got an unexpected argument {next(iter(kw))!r}")
-    if len(dim) == 2 and isinstance(dim[1], bool):
-        dim, keepdim = dim[:1], dim[1]
-    if len(dim) == 1:
-        axis = dim[0]
-    elif dim:
-        axis = tuple(dim)
-    if isinstance(axis, core.dtype):
-        axis, dtype = None, axis
-    return tuple(axis) if isinstance(axis, list) else axis, keepdim, dtype
-
-
-@function(method=True)
-def mean(input: Any, *dim: Any, axis: Any = None, keepdim: bool = False, dtype: Any = None, **kw: Any) -> Any:
-    """Mean over all elements, or over some dimensions; see :func:`sum` for the parameters.
+    """)  # fmt: skip
+mean_op = op("mean(input, *dim: dims = None, keepdim: bool = False, *, dtype: dtype = None) -> out", shape="reduce",
+             dtype="floating", kernel="mean", method=True,
+             vjp=lambda g, input_shape, dim, keepdim:
+             spread(g / max(count(input_shape, dim), 1), input_shape, dim, keepdim),
+             vjp_fused=lambda g, input_shape, dim: (core._spread(g / max(count(input_shape, dim), 1), input_shape, dim),),
+             reference=lambda xp, input, dim, keepdim, dtype: xp.mean(input, axis=dim, keepdims=keepdim),
+             doc="""Mean over all elements, or over some dimensions; see :func:`corten.sum` for the parameters.
 
     Examples
     --------
     >>> import corten
     >>> corten.tensor([1.0, 2.0, 6.0]).mean()
     tensor(3.)
-    """
-    which, keepdim, dtype = reduction_arguments("mean", dim, axis, keepdim, dtype, kw)
-    return mean_op(input if dtype is None else input.to(dtype), which, keepdim)
+    """)  # fmt: skip
 
 
 def extreme_vjp(g: Any, input: Any, out: Any, dim: Any, keepdim: bool) -> Any:
