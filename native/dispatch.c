@@ -1,5 +1,6 @@
 /* dispatch.c: CPU detection and the tables of every compiled variant. Compiled for the baseline only. */
 #include "include/dispatch.h"
+#include "include/integers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -136,7 +137,7 @@ int ct_dispatch_init(const char *isa) {
 const char *ct_dispatch_isa(void) { return chosen->isa; }
 
 const ct_kernel *ct_find_kernel(const char *name, int dtype) {
-    if (dtype != CT_FLOAT32 && dtype != CT_FLOAT64) return NULL;
+    if (dtype != CT_FLOAT32 && dtype != CT_FLOAT64) return ct_find_integer_kernel(name, dtype);
     for (int f = 0; f < CT_FAMILIES; f++) {
         if (!families[f].is_kernels) continue;
         const ct_family *family = chosen->table[dtype][f];

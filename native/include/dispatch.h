@@ -19,7 +19,7 @@ int ct_dispatch_init(const char *isa);
 const char *ct_dispatch_isa(void);
 int ct_dispatch_has(const char *isa); /* compiled in, and the CPU has it */
 
-/* A kernel by name; dtype is CT_FLOAT32 or CT_FLOAT64. NULL when there is none. */
+/* A kernel by name; dtype is CT_FLOAT32, CT_FLOAT64, an integer or CT_BOOL. NULL when there is none. */
 const ct_kernel *ct_find_kernel(const char *name, int dtype);
 /* The API struct of a family by name, likewise. */
 const void *ct_find_api(const char *family, int dtype);

@@ -7,8 +7,6 @@
 
 #include "vmath.h"
 
-CT_INLINE real v_fabs_of(real x) { return x < 0 ? -x : x; }
-
 /* ---- inverse trigonometric ----------------------------------------------------------------------------------------- */
 
 #define HALF_PI_HI LOWEST(1.57079637f, 1.5707963267948966)
@@ -29,10 +27,10 @@ CT_INLINE vreal v_angle(vreal y, vreal x) {
     vreal large = v_max(x, y), small = v_min(x, y);
     vreal shrink = v_blend(large > V(LOWEST(1e37, 1e307)), V(0.25), V(1.0)); /* so that the sum below is finite */
     large *= shrink, small *= shrink;
-    vmask steep = small > large * V(0.41421356237309504880), over = y > x;
+    vmask equal = (small == large) & (large > v_zero()); /* infinity over infinity too */
+    vmask steep = (small > large * V(0.41421356237309504880)) | equal, over = y > x;
     vreal q = v_blend(steep, small - large, small) / v_blend(steep, small + large, large);
-    q = v_blend(large == v_zero(), v_zero(), q);
-    q = v_blend((small == large) & steep, v_zero(), q); /* infinity over infinity */
+    q = v_blend((large == v_zero()) | equal, v_zero(), q);
     vreal z = q * q, tail = q * z * V_POLY(z, atan_p);
     /* base + sign (q + tail), the base in two parts: 0, pi/4 or pi/2 */
     vreal hi = v_and(steep, v_set1(HALF_PI_HI / 2)), lo = v_and(steep, v_set1(HALF_PI_LO / 2));

@@ -11,21 +11,21 @@
 LOOP_UNARY(relu, 0.15, v_max(v_zero(), a))
 LOOP_BINARY(relu_grad, 0.2, v_and(~(b <= v_zero()), a))                                  /* g, y */
 LOOP_UNARY(relu6, 0.15, v_clamp(a, v_zero(), V(6.0)))
-LOOP_BINARY(relu6_grad, 0.2, v_and(~((b <= v_zero()) | (b >= V(6.0))), a))               /* g, x */
+LOOP_BINARY(relu6_grad, 0.2, v_and((b > v_zero()) & (b < V(6.0)), a))                     /* g, x */
 LOOP_UNARY(leaky_relu, 0.15, v_blend(a > v_zero(), a, a * P(0)))                         /* slope */
 LOOP_BINARY(leaky_relu_grad, 0.2, v_blend(b > v_zero(), a, a * P(0)))                    /* g, x */
 LOOP_TERNARY(leaky_relu_grad_x, 0.2, v_blend(b > v_zero(), a, a * c))                    /* g, x, slope */
 LOOP_UNARY(threshold, 0.15, v_blend(a <= P(0), P(1), a))                                 /* threshold, value */
 LOOP_BINARY(threshold_grad, 0.2, v_and(~(b <= P(0)), a))                                 /* g, x */
 LOOP_UNARY(hardtanh, 0.15, v_clamp(a, P(0), P(1)))                                       /* lowest, highest */
-LOOP_BINARY(hardtanh_grad, 0.2, v_and(~((b <= P(0)) | (b >= P(1))), a))                  /* g, x */
+LOOP_BINARY(hardtanh_grad, 0.2, v_and((b > P(0)) & (b < P(1)), a))                      /* g, x */
 
 /* relu6(x + 3) / 6 */
 LOOP_UNARY(hardsigmoid, 0.2, v_clamp(a + V(3.0), v_zero(), V(6.0)) / V(6.0))
 LOOP_BINARY(hardsigmoid_grad, 0.2, v_and((b > V(-3.0)) & (b < V(3.0)), a * V(0.16666666666666666667))) /* g, x */
 LOOP_UNARY(hardswish, 0.2, a *v_clamp(a + V(3.0), v_zero(), V(6.0)) / V(6.0))
 LOOP_BINARY(hardswish_grad, 0.25,
-            v_blend(b <= V(-3.0), v_zero(), v_blend(b < V(3.0), a * v_fma(b, V(0.33333333333333333333), V(0.5)), a))) /* g, x */
+            v_blend(b >= V(3.0), a, v_and(~(b <= V(-3.0)), a * v_fma(b, V(0.33333333333333333333), V(0.5))))) /* g, x */
 
 /* ---- shrinkage -------------------------------------------------------------------------------------------------------- */
 
@@ -35,7 +35,7 @@ CT_INLINE vreal v_softshrink(vreal x, vreal l) {
 }
 LOOP_UNARY(softshrink, 0.2, v_softshrink(a, P(0)))
 LOOP_UNARY(hardshrink, 0.2, v_and(~((a >= -P(0)) & (a <= P(0))), a))
-LOOP_BINARY(shrink_grad, 0.2, v_and(~((b >= -P(0)) & (b <= P(0))), a))                   /* g, x; of both */
+LOOP_BINARY(shrink_grad, 0.2, v_and((b < -P(0)) | (b > P(0)), a))                        /* g, x; of both */
 LOOP_UNARY(tanhshrink, 0.6, a - v_tanh(a))
 CT_INLINE vreal v_square(vreal x) { return x * x; }
 LOOP_BINARY(tanhshrink_grad, 0.7, a *v_square(v_tanh(b)))                                /* g, x */

@@ -93,8 +93,8 @@ CT_INLINE vreal v_logit(vreal x, vreal eps) {
 }
 CT_INLINE vreal v_logit_grad(vreal g, vreal x, vreal eps) {
     vreal y = g / (x * (V(1.0) - x));
-    vmask outside = (x < eps) | (x > V(1.0) - eps), bad = (x < v_zero()) | (x > V(1.0));
-    return v_blend(outside, v_zero(), v_blend(v_isnan(eps) & bad, v_set1(REAL_NAN), y));
+    vmask kept = (x >= eps) & (x <= V(1.0) - eps), bad = (x < v_zero()) | (x > V(1.0));
+    return v_blend(v_isnan(eps), v_blend(bad, v_set1(REAL_NAN), y), v_and(kept, y));
 }
 LOOP_UNARY(logit, 0.7, v_logit(a, P(0)))
 LOOP_BINARY(logit_grad, 0.3, v_logit_grad(a, b, P(0)))                                   /* g, x */
@@ -145,37 +145,30 @@ LOOP_BINARY(floor_divide, 6.0, v_floor_divide(a, b))
 LOOP_TERNARY(div_grad_b, 0.3, -a * b / c)                                                /* g, y, b */
 LOOP_TERNARY(maximum_grad, 0.3, v_blend(b == c, V(0.5) * a, v_and(~(b < c), a)))         /* g, this operand, the other */
 LOOP_TERNARY(minimum_grad, 0.3, v_blend(b == c, V(0.5) * a, v_and(~(b > c), a)))         /* g, this operand, the other */
-LOOP_TERNARY(atan2_grad_a, 0.4, a *c / (b * b + c * c))                                  /* g, a, b */
-LOOP_TERNARY(atan2_grad_b, 0.4, -a * b / (b * b + c * c))                                /* g, a, b */
-
-/* a^b: the exponents that are written most, when b is one value, cost what their product costs */
-static void pow_row(const loop_span *span, int64_t n) {
-    LOOP_OUT LOOP_IN(a, 1) LOOP_IN(b, 2)
-    if (span->repeat >> 2 & 1) {
-        const real e = *b_p;
-#define POW_CASE(value, expr)                                                                                          \
-    if (e == (value)) {                                                                                                \
-        for (int64_t i = 0; i < n; i += VL) {                                                                          \
-            const int64_t left = n - i;                                                                                \
-            LOOP_GET(a) LOOP_PUT(expr)                                                                                 \
-        }                                                                                                              \
-        return;                                                                                                        \
-    }
-        POW_CASE(2, a * a)
-        POW_CASE(1, a)
-        POW_CASE(3, a * a * a)
-        POW_CASE(-1, V(1.0) / a)
-        POW_CASE(-2, V(1.0) / (a * a))
-    }
-    for (int64_t i = 0; i < n; i += VL) {
-        const int64_t left = n - i;
-        LOOP_GET(a) LOOP_GET(b) LOOP_PUT(v_pow(a, b))
-    }
+/* g b / (a^2 + b^2), and 0 at the origin */
+CT_INLINE vreal v_over_square(vreal x, vreal a, vreal b) {
+    vreal square = v_fma(a, a, b * b);
+    return v_and(square != v_zero(), x / square);
 }
+LOOP_TERNARY(atan2_grad_a, 0.4, v_over_square(a *c, b, c))                               /* g, a, b */
+LOOP_TERNARY(atan2_grad_b, 0.4, v_over_square(-a * b, b, c))                             /* g, a, b */
+
+/* a^b; the exponents that are written most, when b is one value, cost what their product costs */
+LOOP_UNARY(cube, 0.2, a *a *a)
+LOOP_UNARY(same, 0.15, a)
+LOOP_BINARY(pow_any, REAL_DTYPE ? 2.0 : 1.5, v_pow(a, b))
 static void pow_(const ct_call *call) {
     const ct_array *b = call->in[1];
-    int cheap = loop_is_one_value(b) && v_fabs_of(*(const real *)b->data) <= 3;
-    loop_run(call, pow_row, 2, cheap ? 0.4 : REAL_DTYPE ? 4.0 : 1.5);
+    if (b->size > 0 && loop_is_one_value(b)) {
+        const real e = *(const real *)b->data;
+        if (e == 2) return square(call);
+        if (e == R(0.5)) return sqrt_(call);
+        if (e == 1) return same(call);
+        if (e == 3) return cube(call);
+        if (e == -1) return reciprocal(call);
+        if (e == R(-0.5)) return rsqrt(call);
+    }
+    pow_any(call);
 }
 /* d/da a^b = b a^(b-1), and 0 where b = 0 */
 LOOP_TERNARY(pow_grad_base, 2.0, v_blend(c == v_zero(), v_zero(), a * c * v_pow(b, c - V(1.0))))  /* g, a, b */

@@ -31,7 +31,7 @@ ctypedef void (*par_body)(void *ctx, int64_t chunk) noexcept nogil
 
 # The API struct of a family (see native/include/families.def) for dtype 0 (float32) or 1 (float64), or NULL.
 cdef const void *find_api(const char *family, int dtype) noexcept nogil
-# A tensor kernel by name for dtype 0 or 1, or NULL.
+# A tensor kernel by name for a float32, float64, integer or bool dtype, or NULL.
 cdef const ct_kernel *find_kernel(const char *name, int dtype) noexcept nogil
 # Tensor memory, 64-byte aligned; NULL when there is none left. Give back with the size that was taken.
 cdef void *pool_take(size_t nbytes) noexcept nogil
