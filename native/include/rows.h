@@ -2,14 +2,20 @@
 #ifndef CORTEN_ROWS_H
 #define CORTEN_ROWS_H
 
-#include "explog.h"
+#include "vmath.h"
 
 /* n elements, at least one, at most a vector; the other lanes hold `fill`. */
 CT_INLINE vreal load_fill(const real *x, int64_t n, real fill) {
-    static const int_real lanes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     if (CT_LIKELY(n >= VL)) return v_load(x);
+#if defined(CT_AVX512) && CT_REAL_DOUBLE
+    return (vreal)_mm512_mask_loadu_pd((__m512d)v_set1(fill), (__mmask8)((1u << n) - 1), x);
+#elif defined(CT_AVX512)
+    return (vreal)_mm512_mask_loadu_ps((__m512)v_set1(fill), (__mmask16)((1u << n) - 1), x);
+#else
+    static const int_real lanes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     vint count = (vint){0} + (int_real)n;
     return v_blend((vmask)(*(const vint_unaligned *)lanes < count), v_load_part(x, n), v_set1(fill));
+#endif
 }
 CT_INLINE void store(real *y, vreal v, int64_t n) {
     if (CT_LIKELY(n >= VL))

@@ -165,26 +165,50 @@ CT_INLINE vreal v_sqrt(vreal a) {
 }
 
 /* Sums and extremes across the lanes, halving: the order is fixed. */
+typedef real vquad __attribute__((vector_size(16)));
+CT_INLINE real lane_add(real a, real b) { return a + b; }
+CT_INLINE real lane_max(real a, real b) { return a > b ? a : b; }
+CT_INLINE real lane_min(real a, real b) { return a < b ? a : b; }
+#if defined(CT_AVX512) || defined(CT_AVX2)
+#if CT_REAL_DOUBLE
+#define V_HALVE_(op)                                                                                  \
+    __m256d half = V_UPPER_(op);                                                                     \
+    vquad q = (vquad)_mm_##op##_pd(_mm256_castpd256_pd128(half), _mm256_extractf128_pd(half, 1));
+#define V_UPPER_512_(op) _mm256_##op##_pd(_mm512_castpd512_pd256((__m512d)a), _mm512_extractf64x4_pd((__m512d)a, 1))
+#else
+#define V_HALVE_(op)                                                                                  \
+    __m256 half = V_UPPER_(op);                                                                       \
+    vquad q = (vquad)_mm_##op##_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+#define V_UPPER_512_(op) _mm256_##op##_ps(_mm512_castps512_ps256((__m512)a), _mm512_extractf32x8_ps((__m512)a, 1))
+#endif
+#ifdef CT_AVX512
+#define V_UPPER_(op) V_UPPER_512_(op)
+#else
+#if CT_REAL_DOUBLE
+#define V_UPPER_(op) (__m256d)a
+#else
+#define V_UPPER_(op) (__m256)a
+#endif
+#endif
+#else
+#define V_HALVE_(op) vquad q = (vquad)a;
+#endif
+#if CT_REAL_DOUBLE
+#define V_LAST_(op) lane_##op(q[0], q[1])
+#else
+#define V_LAST_(op) lane_##op(lane_##op(q[0], q[2]), lane_##op(q[1], q[3]))
+#endif
 CT_INLINE real v_hsum(vreal a) {
-    real t[VBYTES / sizeof(real)];
-    v_store(t, a);
-    for (int h = VL / 2; h > 0; h /= 2)
-        for (int i = 0; i < h; i++) t[i] += t[i + h];
-    return t[0];
+    V_HALVE_(add)
+    return V_LAST_(add);
 }
 CT_INLINE real v_hmax(vreal a) {
-    real t[VBYTES / sizeof(real)];
-    v_store(t, a);
-    for (int h = VL / 2; h > 0; h /= 2)
-        for (int i = 0; i < h; i++) t[i] = t[i] > t[i + h] ? t[i] : t[i + h];
-    return t[0];
+    V_HALVE_(max)
+    return V_LAST_(max);
 }
 CT_INLINE real v_hmin(vreal a) {
-    real t[VBYTES / sizeof(real)];
-    v_store(t, a);
-    for (int h = VL / 2; h > 0; h /= 2)
-        for (int i = 0; i < h; i++) t[i] = t[i] < t[i + h] ? t[i] : t[i + h];
-    return t[0];
+    V_HALVE_(min)
+    return V_LAST_(min);
 }
 
 #endif

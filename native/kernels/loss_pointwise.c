@@ -8,8 +8,6 @@
 #include "../include/rows.h"
 #include "../include/strided.h"
 
-#include <math.h>
-
 enum { MOST_CHUNKS = 64, BLOCK = 512 };
 enum reduction { NONE = 0, MEAN = 1, SUM = 2 };
 enum loss { MSE, L1, SMOOTH_L1, HUBER, BCE, BCE_LOGITS, KL, KL_LOG };
@@ -24,15 +22,6 @@ typedef struct {
     double scale, sum[MOST_CHUNKS];
 } job;
 
-CT_INLINE vreal log_of(vreal x) {
-    for (int i = 0; i < VL; i++) x[i] = (real)log((double)x[i]);
-    return x;
-}
-CT_INLINE vreal log1p_of(vreal x) {
-    for (int i = 0; i < VL; i++) x[i] = (real)log1p((double)x[i]);
-    return x;
-}
-
 /* The loss of one vector of pairs. */
 CT_INLINE vreal value(int loss, vreal x, vreal t, vreal v, real a) {
     const vreal one = v_set1(1), d = x - t, m = v_abs(d), bound = v_set1(a);
@@ -45,14 +34,14 @@ CT_INLINE vreal value(int loss, vreal x, vreal t, vreal v, real a) {
         return v_blend((vmask)(m <= bound), v_set1(R(0.5)) * d * d, bound * (m - v_set1(R(0.5) * a)));
     case BCE: { /* -(t log x + (1 - t) log(1 - x)), logarithms kept above -100 as PyTorch keeps them */
         const vreal floor = v_set1(-100);
-        return (t - one) * v_max(floor, log1p_of(-x)) - t * v_max(floor, log_of(x));
+        return (t - one) * v_max(floor, v_log1p(-x)) - t * v_max(floor, v_log(x));
     }
     case BCE_LOGITS: { /* (1 - t) x + (1 + (v - 1) t) (log(1 + exp(-|x|)) + max(-x, 0)) */
-        const vreal soft = log1p_of(v_exp(-v_abs(x))) + v_max(-x, v_zero());
+        const vreal soft = v_log1p(v_exp(-v_abs(x))) + v_max(-x, v_zero());
         return (one - t) * x + (one + (v - one) * t) * soft;
     }
     case KL: /* t (log t - x), with 0 log 0 = 0 */
-        return v_blend((vmask)(t == v_zero()), v_zero(), t * log_of(t)) - t * x;
+        return v_blend((vmask)(t == v_zero()), v_zero(), t * v_log(t)) - t * x;
     default: return v_exp(t) * (t - x); /* KL_LOG */
     }
 }
@@ -81,9 +70,9 @@ CT_INLINE vreal slope(int loss, vreal x, vreal t, vreal v, real a) {
 CT_INLINE vreal slope_target(int loss, vreal x, vreal t, vreal v, real a) {
     const vreal one = v_set1(1);
     switch (loss) {
-    case BCE: return v_max(v_set1(-100), log1p_of(-x)) - v_max(v_set1(-100), log_of(x));
-    case BCE_LOGITS: return (v - one) * (log1p_of(v_exp(-v_abs(x))) + v_max(-x, v_zero())) - x;
-    case KL: return log_of(t) + one - x;
+    case BCE: return v_max(v_set1(-100), v_log1p(-x)) - v_max(v_set1(-100), v_log(x));
+    case BCE_LOGITS: return (v - one) * (v_log1p(v_exp(-v_abs(x))) + v_max(-x, v_zero())) - x;
+    case KL: return v_log(t) + one - x;
     case KL_LOG: return v_exp(t) * (t + one - x);
     default: return -slope(loss, x, t, v, a);
     }
@@ -191,9 +180,9 @@ LOSS(mse_loss, MSE, 0.25, 0)
 LOSS(l1_loss, L1, 0.25, 0)
 LOSS(smooth_l1_loss, SMOOTH_L1, 0.3, 1)
 LOSS(huber_loss, HUBER, 0.3, 1)
-LOSS(bce, BCE, 2, 0)
-LOSS(bce_with_logits, BCE_LOGITS, 1.5, 0)
-LOSS(kl_div, KL, 1, 0)
+LOSS(bce, BCE, 1, 0)
+LOSS(bce_with_logits, BCE_LOGITS, 0.8, 0)
+LOSS(kl_div, KL, 0.7, 0)
 LOSS(kl_div_log, KL_LOG, 0.6, 0)
 
 #define ROWS(name) {#name, name, NULL}, {#name "_grad", name##_grad, NULL}, {#name "_grad_target", name##_grad_target, NULL}

@@ -6,9 +6,9 @@
  * so the error does not grow with the length.  A reduction with few results is split along its length; the parts are
  * added in order.
  */
-#include "../include/explog.h"
 #include "../include/kernel.h"
 #include "../include/par.h"
+#include "../include/rows.h"
 #include "../include/strided.h"
 #include "../include/wide.h"
 
@@ -65,11 +65,10 @@ CT_INLINE real horizontal(int kind, vreal v) {
         for (int i = 0; i < h; i++) t[i] *= t[i + h];
     return t[0];
 }
-CT_INLINE vreal load_term(int kind, const real *x, int64_t n, vreal shift) { /* 0 < n < VL elements, then neutral ones */
-    static const int_real lanes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    vint count = (vint){0} + (int_real)n;
-    vmask in = (vmask)(*(const vint_unaligned *)lanes < count);
-    return v_blend(in, term(kind, v_load_part(x, n), shift), neutral(kind));
+/* 0 < n < VL elements; the other lanes contribute nothing */
+CT_INLINE vreal load_term(int kind, const real *x, int64_t n, vreal shift) {
+    if (kind == SUM_EXP) return v_exp(load_fill(x, n, -REAL_INF) - shift);
+    return term(kind, load_fill(x, n, neutral(kind)[0]), shift);
 }
 
 static wide wide_start(int kind) {
@@ -153,21 +152,23 @@ CT_INLINE wide rows_range(int kind, const real *base, const dims *d, int64_t beg
     }
     if (l.folds) lanes_flush(kind, &l);
     if (kind == MAX || kind == MIN) {
-        vmask nan = (vmask)(l.seen != l.seen);
-        for (int i = 0; i < VL; i++)
-            if (nan[i]) return wide_of(NAN); /* checked again by the caller */
+        if (v_any((vmask)(l.seen != l.seen))) return wide_of(NAN); /* checked again by the caller */
     }
     return l.total;
 }
 
-/* A whole row of at most VL elements; at most 4 VL. */
+/* A whole row of at most 4 VL elements. */
 CT_INLINE double short_row(int kind, const real *x, int64_t n, real shift_by) {
     const vreal shift = v_set1(shift_by);
-    vreal sum = n >= VL ? term(kind, v_load(x), shift) : load_term(kind, x, n, shift);
-    int64_t k = VL;
-    for (; k + VL <= n; k += VL) sum = combine(kind, sum, term(kind, v_load(x + k), shift));
-    if (k < n) sum = combine(kind, sum, load_term(kind, x + k, n - k, shift));
-    return (double)horizontal(kind, sum);
+    vreal acc = n >= VL ? term(kind, v_load(x), shift) : load_term(kind, x, n, shift);
+    vmask nan = (vmask)(acc != acc);
+    for (int64_t k = VL; k < n; k += VL) {
+        vreal t = n - k >= VL ? term(kind, v_load(x + k), shift) : load_term(kind, x + k, n - k, shift);
+        nan |= (vmask)(t != t);
+        acc = combine(kind, acc, t);
+    }
+    if ((kind == MAX || kind == MIN) && v_any(nan)) return NAN;
+    return (double)horizontal(kind, acc);
 }
 
 /* ---- over columns ----------------------------------------------------------------------------------------------- */
@@ -339,7 +340,7 @@ CT_INLINE void chunk_body(int kind, const job *j, int64_t chunk) {
     par_range r = {chunk, chunk + 1}; /* of units, or of units x splits */
     if (j->splits == 1) r = par_chunk(j->units, j->chunks, chunk, 1);
     const int small = !p->columns && p->count <= 4 * VL && p->reduced.n == 1 && p->reduced.in[0] == 1 && p->kept.n == 1;
-    if (small && kind != MAX && kind != MIN) {
+    if (small) {
         for (int64_t i = r.begin; i < r.end; i++) {
             int64_t at = i * p->kept.out[0];
             put(j, at, short_row(kind, j->x + i * p->kept.in[0], p->count, kind == SUM_EXP ? j->shift[at] : 0));
@@ -390,6 +391,7 @@ CT_INLINE int reduce_small(int kind, const ct_call *call, double scale) {
     } else {
         lanes l = {neutral(kind), v_zero(), wide_start(kind), 0};
         lanes_add(kind, &l, x, in->size, v_zero());
+        if ((kind == MAX || kind == MIN) && v_any((vmask)(l.seen != l.seen))) return 0;
         sum = (double)horizontal(kind, l.block);
     }
     *(real *)call->out[0]->data = (real)(sum * scale);
@@ -418,7 +420,6 @@ static int64_t reduce_work(const ct_call *call) {
         set;                                                 \
         reduce_run(kind, &j, cost, name##_body, call->work); \
     }
-/* Kinds in which NaN needs no second look can take the short way. */
 #define QUICK_REDUCTION(name, kind, cost, set, scale)        \
     BODY(name, kind)                                         \
     static void name(const ct_call *call) {                  \
@@ -435,8 +436,8 @@ QUICK_REDUCTION(mean, SUM, 0.12, (j.scale = j.plan.count ? 1.0 / (double)j.plan.
 QUICK_REDUCTION(sum_square, SUM_SQUARE, 0.12, (void)0, 1)
 QUICK_REDUCTION(sum_abs, SUM_ABS, 0.12, (void)0, 1)
 QUICK_REDUCTION(prod, PROD, 0.12, (void)0, 1)
-REDUCTION(amax, MAX, 0.12, (void)0)
-REDUCTION(amin, MIN, 0.12, (void)0)
+QUICK_REDUCTION(amax, MAX, 0.12, (void)0, 1)
+QUICK_REDUCTION(amin, MIN, 0.12, (void)0, 1)
 REDUCTION(count_nonzero, NONZERO, 0.12, (void)0)
 REDUCTION(any, NONZERO, 0.12, (j.as_bool = 1))
 REDUCTION(all, NONZERO, 0.12, (j.as_bool = 2))

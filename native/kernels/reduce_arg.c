@@ -2,8 +2,8 @@
  * PyTorch.  The index counts the reduced dimensions in logical order. */
 #include "../include/kernel.h"
 #include "../include/par.h"
-#include "../include/simd.h"
 #include "../include/strided.h"
+#include "../include/vmath.h"
 
 enum { MOST_CHUNKS = 64, MOST_SPLITS = 16, BLOCK = 64 * VL, COLUMNS = 256 };
 
@@ -25,25 +25,47 @@ typedef struct {
 /* x beats y when x comes later */
 CT_INLINE int beats(real x, real y, int least) { return y == y && (x != x || (least ? x < y : x > y)); }
 
+/* Position of the first element equal to `wanted`; there is one, in whole vectors. */
+CT_INLINE int64_t first_equal(const real *x, real wanted) {
+    const vreal w = v_set1(wanted);
+    int64_t k = 0;
+    while (!v_any((vmask)(v_load(x + k) == w))) k += VL;
+    while (x[k] != wanted) k++;
+    return k;
+}
+
 /* The best of a contiguous run, against the best so far: whole blocks are only compared, and searched when they win. */
 CT_INLINE void run_best(found *best, const real *x, int64_t n, int64_t first, int least) {
-    for (int64_t i = 0; i < n && best->value == best->value; i += BLOCK) {
-        const int64_t m = i64_min(BLOCK, n - i);
-        int64_t k = 0;
-        if (m >= 4 * VL) {
-            const vreal start = v_set1(least ? REAL_INF : -REAL_INF);
-            vreal a = start, b = start, s = v_zero(), t = v_zero();
-            for (; k + 2 * VL <= m; k += 2 * VL) {
-                vreal p = v_load(x + i + k), q = v_load(x + i + k + VL);
-                a = least ? v_min(p, a) : v_max(p, a), b = least ? v_min(q, b) : v_max(q, b);
-                s += p, t += q;
-            }
-            const real top = least ? v_hmin(v_min(a, b)) : v_hmax(v_max(a, b));
-            const real sum = v_hsum(s + t); /* NaN when one is NaN */
-            if (beats(top, best->value, least) || sum != sum) k = 0;
+    for (int64_t i = 0; i < n && best->value == best->value;) {
+        const int64_t m = i64_min(BLOCK, n - i) / VL * VL;
+        if (m == 0) {
+            for (; i < n; i++)
+                if (beats(x[i], best->value, least)) best->value = x[i], best->index = first + i;
+            return;
         }
-        for (; k < m; k++)
-            if (beats(x[i + k], best->value, least)) best->value = x[i + k], best->index = first + i + k;
+        vreal a = v_set1(least ? REAL_INF : -REAL_INF), b = a, s = v_zero(), t = v_zero();
+        int64_t k = 0;
+        for (; k + 2 * VL <= m; k += 2 * VL) {
+            vreal p = v_load(x + i + k), q = v_load(x + i + k + VL);
+            a = least ? v_min(p, a) : v_max(p, a), b = least ? v_min(q, b) : v_max(q, b);
+            s += p, t += q;
+        }
+        if (k < m) {
+            vreal p = v_load(x + i + k);
+            a = least ? v_min(p, a) : v_max(p, a), s += p;
+        }
+        const real top = least ? v_hmin(v_min(a, b)) : v_hmax(v_max(a, b));
+        s += t;
+        if (CT_UNLIKELY(v_any((vmask)(s != s)))) { /* NaN, or infinities of both signs */
+            for (k = 0; k < m && x[i + k] == x[i + k]; k++)
+                ;
+            if (k < m) {
+                best->value = x[i + k], best->index = first + i + k;
+                return;
+            }
+        }
+        if (beats(top, best->value, least)) best->value = top, best->index = first + i + first_equal(x + i, top);
+        i += m;
     }
 }
 
