@@ -51,6 +51,7 @@ from corten.ops.declare import FUNCTIONS as _FUNCTIONS
 from corten.tensor import Tensor
 
 import corten.ops as _ops  # isort: skip  (fills FUNCTIONS)
+from corten.ops.random import Generator, default_generator  # isort: skip
 
 __version__ = "0.1.0"
 

@@ -357,6 +357,11 @@ def _swap(TensorBase a not None, TensorBase b not None):
     a.contig, b.contig = b.contig, a.contig
 
 
+def wants_meta_device(device):
+    """Whether a ``device=`` argument means the meta device."""
+    return wants_meta(device)
+
+
 # ---- DLPack (https://dmlc.github.io/dlpack/)
 
 cdef extern from *:
@@ -501,3 +506,36 @@ def from_dlpack(source):
     t.storage.nbytes = <size_t>(step if t.a.size > 0 else 0) * ITEM[t.a.dtype]
     t.contig = is_contiguous(&t.a)
     return t
+
+
+# ---- checks before kernels that trust their indices
+
+def check_index(TensorBase index not None, int64_t low, int64_t high, ignore):
+    """The first value outside [low, high) that is not ``ignore``, or None."""
+    cdef TensorBase x = index
+    cdef int64_t i, v, skip = ignore if ignore is not None else low
+    cdef const int64_t *p
+    cdef int64_t n = x.a.size, bad = -1
+    if x.storage.meta or n == 0:
+        return None
+    if x.a.dtype != I64 or not x.contig:
+        x = cast_c(x, I64)
+    p = <const int64_t *>x.a.data
+    with nogil:
+        for i in range(n):
+            v = p[i]
+            if (v < low or v >= high) and v != skip:
+                bad = i
+                break
+    return None if bad < 0 else p[bad]
+
+
+def loss_shapes_fit(TensorBase input not None, TensorBase target not None):
+    """Whether target (N, S...) fits input (N, C, S...)."""
+    cdef int d
+    if input.a.ndim < 2 or target.a.ndim != input.a.ndim - 1 or target.a.shape[0] != input.a.shape[0]:
+        return False
+    for d in range(2, input.a.ndim):
+        if target.a.shape[d - 1] != input.a.shape[d]:
+            return False
+    return True
