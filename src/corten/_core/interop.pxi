@@ -539,3 +539,23 @@ def loss_shapes_fit(TensorBase input not None, TensorBase target not None):
         if target.a.shape[d - 1] != input.a.shape[d]:
             return False
     return True
+
+
+# ---- random integers
+
+def random_integers(TensorBase out not None, int64_t seed, int64_t offset, int64_t low, int64_t high):
+    """Fill a contiguous int64 tensor with integers of [low, high)."""
+    if out.a.dtype != I64 or not out.contig or high <= low:
+        raise RuntimeError("[random_integers] expected a contiguous int64 tensor and low < high")
+    with nogil:
+        native.random_integers(<int64_t *>out.a.data, out.a.size, <uint64_t>seed, <uint64_t>offset, low, high)
+    return out
+
+
+def random_permutation(TensorBase out not None, int64_t seed, int64_t offset):
+    """Fill a contiguous int64 tensor of n elements with 0 ... n - 1 in random order."""
+    if out.a.dtype != I64 or not out.contig:
+        raise RuntimeError("[random_permutation] expected a contiguous int64 tensor")
+    with nogil:
+        native.random_permutation(<int64_t *>out.a.data, out.a.size, <uint64_t>seed, <uint64_t>offset)
+    return out

@@ -57,3 +57,40 @@ cdef bint global_hooks = False
 def _set_global_hooks(bint on):
     global global_hooks
     global_hooks = on
+
+
+# ---- the fast half of optimizers
+
+def clear_grads(list params, bint set_to_none):
+    """Forget the gradients of parameters, or set them to 0."""
+    cdef TensorBase p
+    for p in params:
+        if p.grad_ is not None:
+            if set_to_none:
+                p.grad_ = None
+            else:
+                p.grad_ = (<TensorBase>p.grad_).detach()
+                _fill(p.grad_, 0)
+
+
+def params_with_grads(list params):
+    """Lists of the parameters that have a gradient, and of these, for each dtype."""
+    cdef TensorBase p
+    cdef list with_grad = [], grads = []
+    cdef int dt = -1
+    cdef bint mixed = False
+    for p in params:
+        if p.grad_ is None:
+            continue
+        mixed = mixed or (dt >= 0 and p.a.dtype != dt)
+        dt = p.a.dtype
+        with_grad.append(p)
+        grads.append(p.grad_)
+    if not mixed:
+        return [(with_grad, grads)] if with_grad else []
+    parts = {}
+    for p, g in zip(with_grad, grads):
+        pair = parts.setdefault(p.a.dtype, ([], []))
+        pair[0].append(p)
+        pair[1].append(g)
+    return list(parts.values())

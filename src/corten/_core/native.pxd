@@ -1,5 +1,5 @@
 # The door to the native kernels for every other extension module: cimport these, link nothing.
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 cdef extern from "include/kernel.h":
     enum:
@@ -45,3 +45,6 @@ cdef void par_release(int got) noexcept nogil
 # Elements between any two layouts and dtypes: see native/include/copy.h.
 cdef void copy_array(const ct_array *out, const ct_array *source) noexcept nogil
 cdef void fill_array(const ct_array *out, const void *value) noexcept nogil
+# Random integers: see native/include/random.h.
+cdef void random_integers(int64_t *out, int64_t n, uint64_t seed, uint64_t offset, int64_t low, int64_t high) noexcept nogil
+cdef void random_permutation(int64_t *out, int64_t n, uint64_t seed, uint64_t offset) noexcept nogil

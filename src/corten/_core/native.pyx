@@ -38,6 +38,10 @@ cdef extern from "include/copy.h":
     void ct_copy(const ct_array *out, const ct_array *source) nogil
     void ct_fill(const ct_array *out, const void *value) nogil
 
+cdef extern from "include/random.h":
+    void ct_random_integers(int64_t *out, int64_t n, uint64_t seed, uint64_t offset, int64_t low, int64_t high) nogil
+    void ct_random_permutation(int64_t *out, int64_t n, uint64_t seed, uint64_t offset) nogil
+
 cdef const void *find_api(const char *family, int dtype) noexcept nogil:
     return ct_find_api(family, dtype)
 
@@ -70,6 +74,12 @@ cdef void copy_array(const ct_array *out, const ct_array *source) noexcept nogil
 
 cdef void fill_array(const ct_array *out, const void *value) noexcept nogil:
     ct_fill(out, value)
+
+cdef void random_integers(int64_t *out, int64_t n, uint64_t seed, uint64_t offset, int64_t low, int64_t high) noexcept nogil:
+    ct_random_integers(out, n, seed, offset, low, high)
+
+cdef void random_permutation(int64_t *out, int64_t n, uint64_t seed, uint64_t offset) noexcept nogil:
+    ct_random_permutation(out, n, seed, offset)
 
 
 cdef int _status = ct_dispatch_init(NULL)

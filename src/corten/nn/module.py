@@ -20,7 +20,7 @@ class IncompatibleKeys(NamedTuple):
     unexpected_keys: list[str]
 
     def __repr__(self) -> str:
-        return "<All keys matched successfully>" if not any(self) else super().__repr__()
+        return "<All keys matched successfully>" if not any(self) else tuple.__repr__(self)
 
 
 class RemovableHandle:

@@ -8,7 +8,6 @@ import time
 from typing import Any
 
 from corten._core import core
-from corten._core import native as native_module
 from corten.ops.declare import function, op
 
 INT64 = core._dtype_by_name("int64")
@@ -227,7 +226,7 @@ def randint(low: int, high: Any = None, size: Any = None, *, generator: Generato
     if high <= low:
         raise RuntimeError(f"[randint] got low {low} and high {high}, expected low < high")
     seed, offset = (generator or default_generator).next_call()
-    made = native_module.random_integers(core.empty(sizes((size,)), dtype=INT64), seed, offset, int(low), int(high))
+    made = core.random_integers(core.empty(sizes((size,)), dtype=INT64), seed, offset, int(low), int(high))
     return finish(made if dtype is None else made.to(dtype), out, requires_grad)
 
 
@@ -245,7 +244,7 @@ def randperm(n: int, *, generator: Generator | None = None, out: Any = None, dty
     if n < 0:
         raise RuntimeError(f"[randperm] got {n}, expected n >= 0")
     seed, offset = (generator or default_generator).next_call()
-    made = native_module.random_permutation(core.empty(n, dtype=INT64), seed, offset)
+    made = core.random_permutation(core.empty(n, dtype=INT64), seed, offset)
     return finish(made if dtype is None else made.to(dtype), out, requires_grad)
 
 
