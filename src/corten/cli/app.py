@@ -41,6 +41,13 @@ class Optimizer(StrEnum):
     adamw = "adamw"
 
 
+class Schedule(StrEnum):
+    """Choices of --schedule."""
+
+    cosine = "cosine"
+    constant = "constant"
+
+
 class Invert(StrEnum):
     """Choices of --invert."""
 
@@ -63,6 +70,9 @@ def train(
     lr: Annotated[Optional[float], typer.Option(
         help="Learning rate. [default: 0.01; 0.001 for adam and adamw]", show_default=False,
     )] = None,
+    schedule: Annotated[Schedule, typer.Option(
+        help="'cosine': the learning rate falls from --lr towards 0, epoch by epoch, along half a cosine.",
+    )] = Schedule.cosine,
     optimizer: Annotated[Optimizer, typer.Option(help="'momentum' is SGD with momentum 0.9.")] = Optimizer.sgd,
     seed: Annotated[int, typer.Option(
         min=0, max=2**63 - 1, help="Weights and order of the samples; the same seed gives the same model.",
@@ -87,7 +97,7 @@ def train(
     """
     from .training import run
 
-    run(data.value, hidden, epochs, batch_size, lr, optimizer.value, seed, threads, out, overwrite, json)
+    run(data.value, hidden, epochs, batch_size, lr, schedule.value, optimizer.value, seed, threads, out, overwrite, json)
 
 
 @app.command()

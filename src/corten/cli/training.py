@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import sys
 import time
@@ -29,8 +30,8 @@ MODEL, PICTURE, METRICS, CLAIM = "model.safetensors", "training.png", "metrics.j
 
 
 def run(
-    data: str, hidden: str, epochs: int, batch_size: int, lr: float | None, optimizer: str, seed: int,
-    threads: int | None, out: Path | None, overwrite: bool, as_json: bool,
+    data: str, hidden: str, epochs: int, batch_size: int, lr: float | None, schedule: str, optimizer: str,
+    seed: int, threads: int | None, out: Path | None, overwrite: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Train, report, save."""
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
@@ -43,16 +44,16 @@ def run(
     corten.manual_seed(seed)
 
     name, train_set, test_set = _load(data, console)
-    description = Description(name, train_set.classes, *train_set.size, train_set.white, train_set.mean, train_set.std,
-                              widths)  # fmt: skip
+    description = Description(name, train_set.classes, *train_set.size, train_set.white, mean=0.0, std=1.0,
+                              hidden=widths)  # fmt: skip
     model = build(description.widths)
     optim = _optimizer(optimizer, model, lr)
     parameters = sum(p.nelement() for p in model.parameters())
     console.print(f"model     {'-'.join(map(str, description.widths))}, {parameters:,} parameters")
-    console.print(f"training  {optimizer}, lr {lr:g}, batch {batch_size}, {epochs} epochs, seed {seed}")
+    console.print(f"training  {optimizer}, lr {lr:g} {schedule}, batch {batch_size}, {epochs} epochs, seed {seed}")
 
     settings = {"data": name, "hidden": list(widths), "epochs": epochs, "batch_size": batch_size, "lr": lr,
-                "optimizer": optimizer, "seed": seed}  # fmt: skip
+                "schedule": schedule, "optimizer": optimizer, "seed": seed}  # fmt: skip
     folder, undo = _claim(out, name, overwrite, settings)
     history: list[Epoch] = []
 
@@ -69,7 +70,7 @@ def run(
     try:
         with _progress(console, epochs, -(-len(train_set) // batch_size)) as on_progress:
             fit(model, optim, train_set, test_set, classes=len(train_set.classes), epochs=epochs,
-                batch_size=batch_size, on_progress=on_progress, on_epoch=finished)  # fmt: skip
+                batch_size=batch_size, schedule=_schedule(schedule, lr, epochs), on_progress=on_progress, on_epoch=finished)  # fmt: skip
     except KeyboardInterrupt:
         interrupted = True
     except BaseException:
@@ -120,13 +121,13 @@ def _load(data: str, console: Console) -> tuple[str, Any, Any]:
         name = "mnist"
     started = time.perf_counter()
     try:
-        sets = [CATALOGUE[name].kind(train=part, flatten=True, normalize=True) for part in (True, False)]
+        sets = [CATALOGUE[name].kind(train=part, flatten=True) for part in (True, False)]
     except DatasetUnavailableError as error:
         if data != "auto":
             raise
         reason = str(error)
         name = "digits"
-        sets = [CATALOGUE[name].kind(train=part, flatten=True, normalize=True) for part in (True, False)]
+        sets = [CATALOGUE[name].kind(train=part, flatten=True) for part in (True, False)]
     if reason:
         console.print(reason, markup=False)
         console.print("Training on the embedded digits instead.")
@@ -145,6 +146,13 @@ def _optimizer(name: str, model: Any, lr: float) -> Any:
     if name == "adamw":
         return optim.AdamW(model.parameters(), lr=lr)
     return optim.SGD(model.parameters(), lr=lr, momentum=0.9 if name == "momentum" else 0.0)
+
+
+def _schedule(name: str, lr: float, epochs: int) -> Callable[[int], float]:
+    """The learning rate after so many epochs; cosine: Loshchilov and Hutter (2017), equation 5, without restarts."""
+    if name == "constant":
+        return lambda done: lr
+    return lambda done: 0.5 * lr * (1 + math.cos(math.pi * done / epochs))
 
 
 def _claim(

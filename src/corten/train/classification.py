@@ -152,6 +152,7 @@ def fit(
     classes: int,
     epochs: int,
     batch_size: int,
+    schedule: Callable[[int], float] | None = None,
     generator: Any = None,
     on_progress: Callable[[int, int, float], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -166,6 +167,8 @@ def fit(
     train, test : Dataset
         Samples (x, class).
     classes, epochs, batch_size : int
+    schedule : callable, optional
+        From the number of epochs done, 0 ... epochs - 1, to the learning rate of the next one.
     generator : Generator, optional
         Source of the order of the samples.
     on_progress : callable, optional
@@ -191,6 +194,9 @@ def fit(
             if on_progress is not None:
                 on_progress(number, done, loss)
 
+        if schedule is not None:
+            for group in optimizer.param_groups:
+                group["lr"] = schedule(number - 1)
         model.train()
         started = time.perf_counter()
         running_loss = train_epoch(model, criterion, optimizer, loader, report)

@@ -51,7 +51,8 @@ def draw_training(path: str | os.PathLike[str], history: Sequence[Epoch], classe
     accuracy.plot(numbers, [100 * e.test.accuracy for e in history], "s--", ms=4, color="tab:red", label="test accuracy")
     accuracy.set_ylabel("accuracy (%)")
     lines = curve.get_lines() + accuracy.get_lines()
-    curve.legend(lines, [str(line.get_label()) for line in lines], loc="center right", fontsize="small")
+    labels = [str(line.get_label()) for line in lines]
+    curve.legend(lines, labels, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4, fontsize="small", frameon=False)
     curve.grid(alpha=0.3)
 
     last = history[-1].test
