@@ -36,7 +36,7 @@ def default_convert(data: Any) -> Any:
     return data
 
 
-def default_collate(batch: list[Any]) -> Any:
+def default_collate(batch: Sequence[Any]) -> Any:
     """Put samples together into one batch, with a new first dimension for the tensors.
 
     Tensors, NumPy arrays and NumPy scalars are stacked; floats become a float64 tensor, ints an int64 tensor, bools a
@@ -44,7 +44,7 @@ def default_collate(batch: list[Any]) -> Any:
 
     Parameters
     ----------
-    batch : list
+    batch : sequence
         B samples of the same structure.
 
     Returns
@@ -94,7 +94,7 @@ def default_collate(batch: list[Any]) -> Any:
         lengths = {len(sample) for sample in batch}
         if len(lengths) != 1:
             raise ValueError(f"[default_collate] samples of lengths {sorted(lengths)}, expected one length")
-        columns = [default_collate(list(column)) for column in zip(*batch, strict=True)]
+        columns = [default_collate(column) for column in zip(*batch, strict=True)]
         return type(first)(*columns) if isinstance(first, tuple) and hasattr(first, "_fields") else columns
     raise TypeError(
         f"[default_collate] got {type(first).__name__}, expected tensors, arrays, numbers, strings, mappings or sequences"
