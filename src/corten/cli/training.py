@@ -48,7 +48,7 @@ def run(
                               hidden=widths)  # fmt: skip
     model = build(description.widths)
     optim = _optimizer(optimizer, model, lr)
-    parameters = sum(p.nelement() for p in model.parameters())
+    parameters = sum(p.numel() for p in model.parameters())
     console.print(f"model     {'-'.join(map(str, description.widths))}, {parameters:,} parameters")
     console.print(f"training  {optimizer}, lr {lr:g} {schedule}, batch {batch_size}, {epochs} epochs, seed {seed}")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 
-from ._batches import split_rows
+from ._batches import Batches
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset, has_take
 from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, draw_seed
@@ -215,10 +215,10 @@ class DataLoader(Generic[T_co]):
             stop = min(start + rows, n)
             block = self.dataset.take(indices[start:stop])
             if start == 0:
-                row_bytes = sum(t.nelement() * t.element_size() for t in block) // (stop - start)
+                row_bytes = sum(t.numel() * t.element_size() for t in block) // (stop - start)
                 rows = size * max(1, _BLOCK_BYTES // max(1, row_bytes * size))
             start = stop
-            yield map(list, zip(*[split_rows(t, size) for t in block], strict=True))
+            yield Batches(block, size)
 
     def _fetcher(self, base_seed: int) -> Fetcher:
         return Fetcher(self.dataset, self.collate_fn, self._batched, self.drop_last, base_seed)
