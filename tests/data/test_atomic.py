@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from corten.data.atomic import atomic_write
+from corten.atomic import atomic_write
 
 
 def test_replaces_and_leaves_nothing_behind(tmp_path):
@@ -45,7 +45,7 @@ def test_no_room_keeps_the_old_file(tmp_path):
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-from corten.data.atomic import atomic_write
+from corten.atomic import atomic_write
 try:
     with atomic_write(sys.argv[1]) as file:
         file.write(bytes(100_000))

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import corten
-from corten.data.atomic import atomic_write
+from corten.atomic import atomic_write
 from corten.data.datasets import DatasetUnavailableError
 from corten.train import Epoch, fit
 from corten.train.classifier_file import Description, build, save

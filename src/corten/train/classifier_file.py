@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import corten
-from corten.data.atomic import atomic_write
+from corten.atomic import atomic_write
 
 _FORMAT = "corten-image-classifier"
 _VERSION = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from corten.data.atomic import atomic_write
+from corten.atomic import atomic_write
 
 from .classification import Epoch
 
