@@ -10,7 +10,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from .atomic import atomic_write
+from corten.atomic import atomic_write
 
 _PIECE = 1 << 16
 
