@@ -1,5 +1,6 @@
 /* dispatch.c: CPU detection and the tables of every compiled variant. Compiled for the baseline only. */
 #include "include/dispatch.h"
+#include "include/integer_reduce.h"
 #include "include/integers.h"
 
 #include <stdlib.h>
@@ -136,15 +137,24 @@ int ct_dispatch_init(const char *isa) {
 
 const char *ct_dispatch_isa(void) { return chosen->isa; }
 
-const ct_kernel *ct_find_kernel(const char *name, int dtype) {
-    if (dtype != CT_FLOAT32 && dtype != CT_FLOAT64) return ct_find_integer_kernel(name, dtype);
-    for (int f = 0; f < CT_FAMILIES; f++) {
-        if (!families[f].is_kernels) continue;
-        const ct_family *family = chosen->table[dtype][f];
-        for (int i = 0; i < family->count; i++)
-            if (strcmp(family->rows[i].name, name) == 0) return &family->rows[i];
-    }
+static const ct_kernel *find_in(const ct_family *family, const char *name) {
+    for (int i = 0; i < family->count; i++)
+        if (strcmp(family->rows[i].name, name) == 0) return &family->rows[i];
     return NULL;
+}
+
+const ct_kernel *ct_find_kernel(const char *name, int dtype) {
+    const ct_kernel *found = NULL;
+    if (dtype < 0 || dtype >= CT_DTYPES) return NULL;
+    if (dtype != CT_FLOAT32 && dtype != CT_FLOAT64) {
+        found = ct_find_integer_kernel(name, dtype);
+        if (!found && dtype >= CT_INT8 && dtype <= CT_BOOL) found = ct_find_integer_reduction(name);
+        /* moving elements is the same for every dtype */
+        return found ? found : find_in(chosen->table[CT_FLOAT32][CT_ID_index_move], name);
+    }
+    for (int f = 0; f < CT_FAMILIES && !found; f++)
+        if (families[f].is_kernels) found = find_in(chosen->table[dtype][f], name);
+    return found;
 }
 
 const void *ct_find_api(const char *name, int dtype) {
