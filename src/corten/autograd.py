@@ -389,6 +389,7 @@ def gradcheck(func: Callable[..., Any], inputs: Any, *, eps: float = 1e-6, atol:
         if not out.requires_grad:
             continue
         for i, x in enumerate(wanted):
+            out = outputs()[k]  # anew: the values saved for the last one were changed
             analytic = np.zeros((x.numel(), out.numel()))
             for j in range(out.numel()):
                 seed = core.zeros(out.numel(), dtype=out.dtype)
@@ -397,16 +398,15 @@ def gradcheck(func: Callable[..., Any], inputs: Any, *, eps: float = 1e-6, atol:
                 if g is not None:
                     analytic[:, j] = g.detach().contiguous().numpy().ravel()
             numeric = np.zeros_like(analytic)
-            with no_grad():
-                for n, at in enumerate(np.ndindex(*x.shape)):
-                    cell = x.detach()[at] if x.ndim else x.detach()
-                    kept = cell.item()
-                    core._fill(cell, kept + eps)
-                    high = outputs()[k].detach().contiguous().numpy().ravel().copy()
-                    core._fill(cell, kept - eps)
-                    low = outputs()[k].detach().contiguous().numpy().ravel().copy()
-                    core._fill(cell, kept)
-                    numeric[n] = (high - low) / (2 * eps)
+            for n, at in enumerate(np.ndindex(*x.shape)):
+                cell = x.detach()[at] if x.ndim else x.detach()
+                kept = cell.item()
+                core._fill(cell, kept + eps)
+                high = outputs()[k].detach().contiguous().numpy().ravel().copy()
+                core._fill(cell, kept - eps)
+                low = outputs()[k].detach().contiguous().numpy().ravel().copy()
+                core._fill(cell, kept)
+                numeric[n] = (high - low) / (2 * eps)
             if not np.allclose(analytic, numeric, rtol=rtol, atol=atol):
                 if not raise_exception:
                     return False
@@ -427,7 +427,7 @@ def gradgradcheck(func: Callable[..., Any], inputs: Any, *, eps: float = 1e-6, a
         wanted = [a for a in args if isinstance(a, core.TensorBase) and a.requires_grad]
         weights = [core.from_numpy(_weights(tuple(o.shape))).to(o.dtype) for o in outs]
         grads = grad(outs, wanted, weights, create_graph=True, allow_unused=True)
-        return tuple(g for g in grads if g is not None and g.requires_grad)
+        return tuple(g if g.requires_grad else g.detach() for g in grads if g is not None)
 
     return gradcheck(first, inputs, eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception)
 
