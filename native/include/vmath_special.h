@@ -73,7 +73,8 @@ CT_INLINE vreal v_asin(vreal x) {
     vmask outer;
     vreal tail, s = v_asin_parts(x, &tail, &outer);
     vreal far = v_set1(HALF_PI_HI) - (V(2.0) * s + (V(2.0) * tail - v_set1(HALF_PI_LO)));
-    return v_blend(v_isnan(x), x, v_copysign(v_blend(outer, far, s + tail), x)) + v_and(v_abs(x) > V(1.0), v_set1(REAL_NAN));
+    vreal y = v_copysign(v_blend(outer, far, s + tail), x);
+    return v_blend(~(v_abs(x) <= V(1.0)), v_set1(REAL_NAN), y);
 }
 CT_INLINE vreal v_acos(vreal x) {
     vmask outer, negative = x < v_zero();
@@ -82,7 +83,7 @@ CT_INLINE vreal v_acos(vreal x) {
     vreal inner = v_set1(HALF_PI_HI) - (v_xor(s, flip) + (v_xor(tail, flip) - v_set1(HALF_PI_LO)));
     vreal left = v_set1(2 * HALF_PI_HI) - (twice + (twice_tail - v_set1(2 * HALF_PI_LO)));
     vreal far = v_blend(negative, left, twice + twice_tail);
-    return v_blend(v_isnan(x), x, v_blend(outer, far, inner)) + v_and(v_abs(x) > V(1.0), v_set1(REAL_NAN));
+    return v_blend(~(v_abs(x) <= V(1.0)), v_set1(REAL_NAN), v_blend(outer, far, inner));
 }
 
 /* ---- hyperbolic -------------------------------------------------------------------------------------------------------- */
@@ -104,7 +105,8 @@ static const real sinh_p[] CT_UNUSED = { /* (sinh(x) - x) / x^3, Taylor, |x| <= 
 CT_INLINE vreal v_sinh(vreal x) {
     vreal t = v_abs(x), h = v_half_exp(t), z = x * x;
     vreal near = v_fma(x * z, V_POLY(z, sinh_p), x);
-    return v_blend(t <= V(1.0), near, v_copysign(h - V(0.25) / h, x)) + v_and(v_isnan(x), x);
+    vreal y = v_blend(t <= V(1.0), near, v_copysign(h - V(0.25) / h, x));
+    return v_blend(v_isnan(x), x, y);
 }
 CT_INLINE vreal v_cosh(vreal x) {
     vreal h = v_half_exp(v_abs(x));
@@ -127,7 +129,7 @@ CT_INLINE vreal v_acosh(vreal x) {
 CT_INLINE vreal v_atanh(vreal x) {
     vreal t = v_abs(x);
     vreal y = V(0.5) * v_log1p((t + t) / (V(1.0) - t));
-    return v_blend(v_isnan(x), x, v_copysign(y, x)) + v_and(t > V(1.0), v_set1(REAL_NAN));
+    return v_blend(~(t <= V(1.0)), v_set1(REAL_NAN), v_copysign(y, x));
 }
 
 /* ---- remainders and lengths ---------------------------------------------------------------------------------------------- */
