@@ -25,6 +25,7 @@
 #define LOOP_MAX 5                      /* an output and up to four inputs */
 #define LOOP_PACK 512                   /* elements of a packed tile */
 #define LOOP_CHUNKS 64                  /* the most chunks that one array is cut into */
+#define LOOP_GRAIN 5000.0               /* nanoseconds of a chunk; an array is cut from two of them on */
 #define LOOP_STREAM ((int64_t)24 << 20) /* bytes of output and inputs from which writing past the caches pays */
 
 typedef struct {
@@ -54,6 +55,8 @@ CT_INLINE int64_t loop_item(int dtype) {
     static const uint8_t bytes[CT_DTYPES] = {4, 8, 2, 2, 1, 2, 4, 8, 1, 1, 8, 16};
     return bytes[dtype];
 }
+
+CT_INLINE int64_t loop_chunks(int64_t n, double cost) { return par_count(n, cost * (PAR_GRAIN / LOOP_GRAIN), LOOP_CHUNKS); }
 
 CT_INLINE int loop_is_contiguous(const ct_array *a) {
     int64_t expected = 1;
@@ -117,8 +120,25 @@ CT_UNUSED static void loop_flat_body(void *ctx, int64_t chunk) {
     case 4: LOOP_MOVE(uint32_t, D_R, D_C, S_R, S_C) break;                                                              \
     default: LOOP_MOVE(uint64_t, D_R, D_C, S_R, S_C) break;                                                             \
     }
+/* dst (4, 4) with rows `to` bytes apart = transpose of src (4, 4) with rows `from` bytes apart */
+typedef uint32_t loop_four __attribute__((vector_size(16)));
+typedef uint32_t loop_four_unaligned __attribute__((vector_size(16), aligned(4), may_alias));
+CT_INLINE void loop_transpose4(char *dst, int64_t to, const char *src, int64_t from) {
+    const loop_four low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, left = {0, 1, 4, 5}, right = {2, 3, 6, 7};
+    loop_four r[4];
+    for (int i = 0; i < 4; i++) r[i] = *(const loop_four_unaligned *)(const void *)(src + i * from);
+    loop_four a = __builtin_shuffle(r[0], r[1], low), b = __builtin_shuffle(r[2], r[3], low);
+    loop_four c = __builtin_shuffle(r[0], r[1], high), d = __builtin_shuffle(r[2], r[3], high);
+    *(loop_four_unaligned *)(void *)dst = __builtin_shuffle(a, b, left);
+    *(loop_four_unaligned *)(void *)(dst + to) = __builtin_shuffle(a, b, right);
+    *(loop_four_unaligned *)(void *)(dst + 2 * to) = __builtin_shuffle(c, d, left);
+    *(loop_four_unaligned *)(void *)(dst + 3 * to) = __builtin_shuffle(c, d, right);
+}
 CT_NOINLINE void loop_gather(char *restrict dst, const char *restrict src, int64_t R, int64_t C, int64_t row, int64_t column, int64_t item) {
-    if (R > 1 && row < column) { /* walk down the columns */
+    if (item == 4 && row == 4 && R % 4 == 0 && C % 4 == 0) {
+        for (int64_t c = 0; c < C; c += 4)
+            for (int64_t r = 0; r < R; r += 4) loop_transpose4(dst + (r * C + c) * 4, C * 4, src + c * column + r * 4, column);
+    } else if (R > 1 && row < column) { /* walk down the columns */
         int64_t n = R, step = row;
         R = C, C = n, row = column, column = step;
         LOOP_SIZES(item, R * item, row, column)
@@ -273,7 +293,7 @@ CT_NOINLINE void loop_nested(loop_nest *nest, const ct_call *call, double cost) 
     nest->column_tiles = ceil_div(L, nest->C);
     nest->units = nest->row_tiles * nest->column_tiles;
     for (int d = 0; d < nd - 2; d++) nest->units *= nest->shape[d];
-    nest->chunks = i64_min(par_count(out->size, pack ? cost + 1 : cost, LOOP_CHUNKS), nest->units);
+    nest->chunks = i64_min(loop_chunks(out->size, pack ? cost + 0.5 : cost), nest->units);
     par_for(nest->chunks, loop_nest_body, nest);
 }
 
@@ -298,7 +318,7 @@ CT_INLINE void loop_run(const ct_call *call, loop_row row, int nin, double cost)
         else
             flat = 0;
     }
-    if (CT_LIKELY(flat && (double)n * cost < 2.0 * PAR_GRAIN)) {
+    if (CT_LIKELY(flat && (double)n * cost < 2 * LOOP_GRAIN)) {
         row(&nest.span, n);
         return;
     }
@@ -316,7 +336,7 @@ CT_INLINE void loop_run(const ct_call *call, loop_row row, int nin, double cost)
     }
     nest.stream = stream && bytes >= LOOP_STREAM;
     nest.units = n;
-    nest.chunks = par_count(n, cost, LOOP_CHUNKS);
+    nest.chunks = loop_chunks(n, cost);
     par_for(nest.chunks, loop_flat_body, &nest);
 }
 

@@ -73,7 +73,8 @@ CT_INLINE vreal v_asin(vreal x) {
     vmask outer;
     vreal tail, s = v_asin_parts(x, &tail, &outer);
     vreal far = v_set1(HALF_PI_HI) - (V(2.0) * s + (V(2.0) * tail - v_set1(HALF_PI_LO)));
-    return v_blend(v_isnan(x), x, v_copysign(v_blend(outer, far, s + tail), x)) + v_and(v_abs(x) > V(1.0), v_set1(REAL_NAN));
+    vreal y = v_copysign(v_blend(outer, far, s + tail), x);
+    return v_blend(~(v_abs(x) <= V(1.0)), v_set1(REAL_NAN), y);
 }
 CT_INLINE vreal v_acos(vreal x) {
     vmask outer, negative = x < v_zero();
@@ -82,7 +83,7 @@ CT_INLINE vreal v_acos(vreal x) {
     vreal inner = v_set1(HALF_PI_HI) - (v_xor(s, flip) + (v_xor(tail, flip) - v_set1(HALF_PI_LO)));
     vreal left = v_set1(2 * HALF_PI_HI) - (twice + (twice_tail - v_set1(2 * HALF_PI_LO)));
     vreal far = v_blend(negative, left, twice + twice_tail);
-    return v_blend(v_isnan(x), x, v_blend(outer, far, inner)) + v_and(v_abs(x) > V(1.0), v_set1(REAL_NAN));
+    return v_blend(~(v_abs(x) <= V(1.0)), v_set1(REAL_NAN), v_blend(outer, far, inner));
 }
 
 /* ---- hyperbolic -------------------------------------------------------------------------------------------------------- */
@@ -104,7 +105,8 @@ static const real sinh_p[] CT_UNUSED = { /* (sinh(x) - x) / x^3, Taylor, |x| <= 
 CT_INLINE vreal v_sinh(vreal x) {
     vreal t = v_abs(x), h = v_half_exp(t), z = x * x;
     vreal near = v_fma(x * z, V_POLY(z, sinh_p), x);
-    return v_blend(t <= V(1.0), near, v_copysign(h - V(0.25) / h, x)) + v_and(v_isnan(x), x);
+    vreal y = v_blend(t <= V(1.0), near, v_copysign(h - V(0.25) / h, x));
+    return v_blend(v_isnan(x), x, y);
 }
 CT_INLINE vreal v_cosh(vreal x) {
     vreal h = v_half_exp(v_abs(x));
@@ -127,7 +129,7 @@ CT_INLINE vreal v_acosh(vreal x) {
 CT_INLINE vreal v_atanh(vreal x) {
     vreal t = v_abs(x);
     vreal y = V(0.5) * v_log1p((t + t) / (V(1.0) - t));
-    return v_blend(v_isnan(x), x, v_copysign(y, x)) + v_and(t > V(1.0), v_set1(REAL_NAN));
+    return v_blend(~(t <= V(1.0)), v_set1(REAL_NAN), v_copysign(y, x));
 }
 
 /* ---- remainders and lengths ---------------------------------------------------------------------------------------------- */
@@ -190,21 +192,38 @@ typedef double vdouble __attribute__((vector_size(VBYTES)));
 typedef int64_t vlong __attribute__((vector_size(VBYTES)));
 typedef uint64_t vulong __attribute__((vector_size(VBYTES)));
 typedef float vhalf __attribute__((vector_size(VBYTES / 2)));
-/* x > 0, in double precision: half a vector at a time */
+CT_INLINE vdouble d_set1(double x) { return x - (vdouble){0}; }
+CT_INLINE vdouble d_fma(vdouble a, vdouble b, vdouble c) { /* a * b + c */
+#if defined(CT_AVX512)
+    return (vdouble)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif defined(CT_AVX2)
+    return (vdouble)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#elif defined(__ARM_NEON) && defined(__aarch64__)
+    return (vdouble)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+#else
+    return a * b + c;
+#endif
+}
+CT_INLINE vdouble d_poly(vdouble x, const double *c, int n) {
+    vdouble p = d_set1(c[n - 1]);
+    for (int i = n - 2; i >= 0; i--) p = d_fma(p, x, d_set1(c[i]));
+    return p;
+}
+CT_INLINE vdouble d_blend(vlong m, vdouble yes, vdouble no) { return (vdouble)((m & (vlong)yes) | (~m & (vlong)no)); }
+/* x > 0, in double precision to some 35 bits: half a vector at a time */
+static const double pow_log[] CT_UNUSED = {2.0, 0.666666666665861831, 0.400000000528326829, 0.285714170319958282,
+                                           0.222233790709251672, 0.181233915197361769, 0.168229714343238189};
+static const double pow_exp[] CT_UNUSED = {1.0, 1.0, 0.5000000047, 0.1666666682, 0.04166635356, 0.008333273032, 0.001394110002, 0.0001991419729};
 CT_INLINE vdouble v_pow_half(vdouble x, vdouble y) {
-    const vlong sqrt_half = (vlong)((vdouble){0} + 0.70710678118654752440), magic = (vlong)((vdouble){0} + 6755399441055744.0);
-    vlong k = (vlong)((vulong)((vlong)x - sqrt_half + ((int64_t)1023 << 52)) >> 52) - 1023;
-    vdouble m = (vdouble)((vlong)x - (k << 52)), e = (vdouble)(k + magic) - (vdouble)magic;
-    vdouble s = (m - 1.0) / (m + 1.0), z = s * s;
-    vdouble r = 2.0 + z * (0.666666666666673543 + z * (0.399999999994071477 + z * (0.285714287442197456 + z * (0.222221983700574735 +
-                z * (0.181835756250951371 + z * (0.153137433968206003 + z * 0.147991961790069507))))));
-    vdouble t = y * (e + s * r * 1.4426950408889634);
-    t = (vdouble)(((vlong)t & (t < 1000.0)) | ((vlong)((vdouble){0} + 1000.0) & ~(t < 1000.0)));
-    t = (vdouble)(((vlong)t & (t > -1000.0)) | ((vlong)((vdouble){0} - 1000.0) & ~(t > -1000.0)));
-    vdouble shifted = t + (vdouble)magic, n = shifted - (vdouble)magic, f = (t - n) * 0.69314718055994530942;
-    vdouble p = 1.0 + f * (1.0 + f * (0.5 + f * (0.16666666666666667 + f * (0.041666666666666667 + f * (0.0083333333333333333 +
-                f * (0.0013888888888888889 + f * (0.00019841269841269841 + f * (0.000024801587301587302 + f * 2.7557319223985891e-6))))))));
-    return (vdouble)((vlong)p + (((vlong)shifted - magic) << 52));
+    const vdouble magic = d_set1(6755399441055744.0), bound = d_set1(1000.0);
+    vlong k = (vlong)((vulong)((vlong)x - (vlong)d_set1(0.70710678118654752440) + ((int64_t)1023 << 52)) >> 52) - 1023;
+    vdouble m = (vdouble)((vlong)x - (k << 52)), e = (vdouble)(k + (vlong)magic) - magic;
+    vdouble s = (m - 1.0) / (m + 1.0);
+    vdouble t = y * d_fma(s * d_poly(s * s, pow_log, 7), d_set1(1.4426950408889634), e);
+    t = d_blend(t < bound, t, bound);
+    t = d_blend(t > -bound, t, -bound);
+    vdouble shifted = t + magic, f = (t - (shifted - magic)) * 0.69314718055994530942;
+    return (vdouble)((vlong)d_poly(f, pow_exp, 8) + (((vlong)shifted - (vlong)magic) << 52));
 }
 CT_INLINE vreal v_pow_positive(vreal x, vreal y) {
     union {

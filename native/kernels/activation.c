@@ -55,7 +55,7 @@ LOOP_BINARY(celu_grad, 0.6, v_blend(b > v_zero(), a, a * v_exp(b / P(0))))      
 
 /* ---- logistic --------------------------------------------------------------------------------------------------------- */
 
-LOOP_UNARY(sigmoid, 0.5, v_sigmoid(a))
+LOOP_UNARY(sigmoid, 0.35, v_sigmoid(a))
 LOOP_BINARY(sigmoid_grad, 0.2, a *(b * (V(1.0) - b)))                                    /* g, y */
 LOOP_UNARY(logsigmoid, 0.9, v_min(v_zero(), a) - v_log1p(v_exp(-v_abs(a))))
 LOOP_BINARY(logsigmoid_grad, 0.5, a *v_sigmoid(-b))                                      /* g, x */
@@ -111,8 +111,8 @@ CT_INLINE vreal v_gelu_grad(vreal g, vreal x) {
     vreal density, cdf = v_normal_cdf(x, &density);
     return g * v_fma(x, density, cdf);
 }
-LOOP_UNARY(gelu, 0.8, v_gelu(a))
-LOOP_BINARY(gelu_grad, 0.9, v_gelu_grad(a, b))                                           /* g, x */
+LOOP_UNARY(gelu, 0.7, v_gelu(a))
+LOOP_BINARY(gelu_grad, 0.8, v_gelu_grad(a, b))                                           /* g, x */
 
 /* x/2 (1 + tanh u) = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3) */
 #define GELU_2U(x) ((x) * v_fma((x) * (x), V(0.071354816272600260), V(1.5957691216057307)))

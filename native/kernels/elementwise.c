@@ -31,13 +31,13 @@ LOOP_BINARY(reciprocal_grad, 0.2, -a * b * b)                                   
 
 /* ---- exponentials and logarithms ------------------------------------------------------------------------------------- */
 
-LOOP_UNARY(exp_, 0.4, v_exp(a))
-LOOP_UNARY(exp2_, 0.5, v_exp2(a))
+LOOP_UNARY(exp_, 0.25, v_exp(a))
+LOOP_UNARY(exp2_, 0.3, v_exp2(a))
 LOOP_UNARY(expm1_, 0.5, v_expm1(a))
 LOOP_UNARY(log_, 0.5, v_log(a))
 LOOP_UNARY(log2_, 0.5, v_log2(a))
 LOOP_UNARY(log10_, 0.5, v_log10(a))
-LOOP_UNARY(log1p_, 0.7, v_log1p(a))
+LOOP_UNARY(log1p_, 0.6, v_log1p(a))
 LOOP_BINARY(exp2_grad, 0.2, a *b *V(0.69314718055994530942))                             /* g, y */
 LOOP_BINARY(expm1_grad, 0.2, v_fma(a, b, a))                                             /* g, y */
 LOOP_BINARY(log2_grad, 0.25, a / (b * V(0.69314718055994530942)))                        /* g, x */
@@ -46,15 +46,15 @@ LOOP_BINARY(log1p_grad, 0.25, a / (b + V(1.0)))                                 
 
 /* ---- trigonometry ------------------------------------------------------------------------------------------------------ */
 
-LOOP_UNARY(sin_, 0.6, v_sin(a))
-LOOP_UNARY(cos_, 0.6, v_cos(a))
+LOOP_UNARY(sin_, 0.45, v_sin(a))
+LOOP_UNARY(cos_, 0.45, v_cos(a))
 LOOP_UNARY(tan_, 0.8, v_tan(a))
 LOOP_UNARY(asin_, 0.7, v_asin(a))
 LOOP_UNARY(acos_, 0.7, v_acos(a))
 LOOP_UNARY(atan_, 0.6, v_atan(a))
 LOOP_UNARY(sinh_, 0.8, v_sinh(a))
 LOOP_UNARY(cosh_, 0.8, v_cosh(a))
-LOOP_UNARY(tanh_, 0.6, v_tanh(a))
+LOOP_UNARY(tanh_, 0.45, v_tanh(a))
 LOOP_UNARY(asinh_, 1.0, v_asinh(a))
 LOOP_UNARY(acosh_, 1.0, v_acosh(a))
 LOOP_UNARY(atanh_, 0.9, v_atanh(a))
@@ -73,7 +73,7 @@ LOOP_BINARY(atanh_grad, 0.25, a / ((V(1.0) - b) * (V(1.0) + b)))                
 
 /* ---- error function and gamma ------------------------------------------------------------------------------------------ */
 
-LOOP_UNARY(erf_, 1.0, v_erf(a))
+LOOP_UNARY(erf_, 0.8, v_erf(a))
 LOOP_UNARY(erfc_, 1.2, v_erfc(a))
 LOOP_UNARY(erfinv, 20.0, v_erfinv(a))
 LOOP_UNARY(lgamma_, 20.0, v_lgamma(a))
@@ -156,7 +156,7 @@ LOOP_TERNARY(atan2_grad_b, 0.4, v_over_square(-a * b, b, c))                    
 /* a^b; the exponents that are written most, when b is one value, cost what their product costs */
 LOOP_UNARY(cube, 0.2, a *a *a)
 LOOP_UNARY(same, 0.15, a)
-LOOP_BINARY(pow_any, REAL_DTYPE ? 2.0 : 1.5, v_pow(a, b))
+LOOP_BINARY(pow_any, 2.0, v_pow(a, b))
 static void pow_(const ct_call *call) {
     const ct_array *b = call->in[1];
     if (b->size > 0 && loop_is_one_value(b)) {
