@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from corten.cli.app import app
 
-from .conftest import command_line, corten
+from tests.cli.process import command_line, corten
 
 
 def invoke(*arguments):

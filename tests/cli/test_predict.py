@@ -17,7 +17,7 @@ from corten.cli.app import app
 from corten.data.datasets import Digits
 from corten.train.classifier_file import Description, load
 
-from .conftest import corten
+from tests.cli.process import corten
 
 MNIST = Description("mnist", tuple("0123456789"), 28, 28, 255.0, 0.0, 1.0, (64,))
 

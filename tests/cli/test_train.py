@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from corten.cli.app import app
 from corten.train.classifier_file import load
 
-from .conftest import QUICK, command_line, corten
+from tests.cli.process import QUICK, command_line, corten
 
 FILES = ["metrics.json", "model.safetensors", "run.json", "training.png"]
 
