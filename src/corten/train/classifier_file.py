@@ -12,10 +12,9 @@ import os
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-
 import corten
 from corten.atomic import atomic_write
+from corten.serialization import read_safetensors, write_safetensors
 
 _FORMAT = "corten-image-classifier"
 _VERSION = 1
@@ -75,13 +74,9 @@ def save(path: str | os.PathLike[str], model: Any, description: Description) -> 
     OSError
         When the file cannot be written; what was there before is kept.
     """
-    from safetensors.numpy import save as to_bytes
-
-    arrays = {name: np.ascontiguousarray(t.detach().numpy()) for name, t in model.state_dict().items()}
-    text = json.dumps({"format": _FORMAT, "version": _VERSION, **asdict(description)})
-    content = to_bytes(arrays, metadata={"corten": text})
+    text = json.dumps({"version": _VERSION, **asdict(description)})
     with atomic_write(path) as file:
-        file.write(content)
+        write_safetensors(file, model.state_dict(), {"format": _FORMAT, "description": text})
 
 
 def load(path: str | os.PathLike[str]) -> tuple[Any, Description]:
@@ -103,33 +98,28 @@ def load(path: str | os.PathLike[str]) -> tuple[Any, Description]:
     name = os.fspath(path)
     if (nbytes := os.path.getsize(path)) > _MAX_BYTES:
         raise ValueError(f"[load] {name}: {nbytes} bytes, expected a model of at most {_MAX_BYTES}")
-    with open(path, "rb") as file:
-        content = file.read()
-    description = _description(name, content)
-    arrays = _arrays(name, content)
+    tensors, metadata = read_safetensors(path)
+    description = _description(name, metadata)
     expected = {}
     for i, (inputs, outputs) in enumerate(zip(description.widths, description.widths[1:], strict=False)):
         expected[f"{2 * i}.weight"], expected[f"{2 * i}.bias"] = (outputs, inputs), (outputs,)
-    found = {key: array.shape for key, array in arrays.items()}
-    if found != expected or any(array.dtype != np.float32 for array in arrays.values()):
+    found = {key: tuple(t.shape) for key, t in tensors.items()}
+    if found != expected or any(t.dtype != corten.float32 for t in tensors.values()):
         raise ValueError(f"[load] {name}: tensors {found}, expected float32 {expected}")
     model = build(description.widths)  # only now: the sizes are those of data that is really there
-    model.load_state_dict({key: corten.from_numpy(array.copy()) for key, array in arrays.items()})
+    model.load_state_dict(tensors)
     model.eval()
     return model, description
 
 
-def _description(name: str, content: bytes) -> Description:
-    length = int.from_bytes(content[:8], "little")
-    if len(content) < 10 or not 2 <= length <= len(content) - 8:
-        raise ValueError(f"[load] {name}: not a safetensors file, or truncated ({len(content)} bytes)")
+def _description(name: str, metadata: dict[str, str]) -> Description:
+    if metadata.get("format") != _FORMAT:
+        raise ValueError(f"[load] {name}: format {metadata.get('format')!r}, expected {_FORMAT!r}")
     try:
-        text = json.loads(content[8 : 8 + length])["__metadata__"]["corten"]
-        fields = json.loads(text)
-        if fields.pop("format") != _FORMAT:
-            raise ValueError("another format")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"[load] {name}: no description of a corten image classifier in it") from error
+        fields = json.loads(metadata["description"])
+        fields["classes"], fields["hidden"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"[load] {name}: the description of the classifier is damaged ({error!r})") from error
     if (version := fields.pop("version", None)) != _VERSION:
         raise ValueError(f"[load] {name}: version {version} of the format, expected {_VERSION}")
     try:
@@ -147,14 +137,3 @@ def _description(name: str, content: bytes) -> Description:
     ):
         raise ValueError(f"[load] {name}: the description has values that cannot be: {asdict(d)}")
     return description
-
-
-def _arrays(name: str, content: bytes) -> dict[str, np.ndarray[Any, Any]]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as from_bytes
-
-    try:
-        arrays: dict[str, np.ndarray[Any, Any]] = from_bytes(content)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"[load] {name}: the safetensors data is damaged or truncated ({error})") from error
-    return arrays
