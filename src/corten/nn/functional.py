@@ -98,12 +98,12 @@ def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
 
 def selu(input: Any, inplace: bool = False) -> Any:
     """Scaled exponential linear unit. Klambauer et al., arXiv:1706.02515."""
-    return _with_inplace(1.0507009873554805 * act.elu(input, alpha=1.6732632423543772), input, inplace)
+    return _with_inplace(act.selu(input), input, inplace)
 
 
 def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
     """Continuously differentiable elu: :math:`\\max(0, x) + \\min(0, \\alpha (e^{x/\\alpha} - 1))`."""
-    return _with_inplace(act.elu(input / alpha) * alpha, input, inplace)
+    return _with_inplace(act.celu(input, alpha=alpha), input, inplace)
 
 
 def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Any:
@@ -125,47 +125,47 @@ def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: b
 
 def relu6(input: Any, inplace: bool = False) -> Any:
     """:math:`\\min(\\max(x, 0), 6)`."""
-    return hardtanh(input, 0.0, 6.0, inplace)
+    return _with_inplace(act.relu6(input), input, inplace)
 
 
 def hardsigmoid(input: Any, inplace: bool = False) -> Any:
     """:math:`\\mathrm{relu6}(x + 3) / 6`."""
-    return _with_inplace(relu6(input + 3) / 6, input, inplace)
+    return _with_inplace(act.hardsigmoid(input), input, inplace)
 
 
 def hardswish(input: Any, inplace: bool = False) -> Any:
     """:math:`x\\,\\mathrm{relu6}(x + 3) / 6`."""
-    return _with_inplace(input * relu6(input + 3) / 6, input, inplace)
+    return _with_inplace(act.hardswish(input), input, inplace)
 
 
 def softsign(input: Any) -> Any:
     """:math:`x / (1 + |x|)`."""
-    return input / (1 + input.abs())
+    return act.softsign(input)
 
 
 def tanhshrink(input: Any) -> Any:
     """:math:`x - \\tanh x`."""
-    return input - input.tanh()
+    return act.tanhshrink(input)
 
 
 def logsigmoid(input: Any) -> Any:
     """Logarithm of the logistic function."""
-    return -act.softplus(-input, beta=1.0, threshold=1e9)
+    return act.logsigmoid(input)
 
 
 def softshrink(input: Any, lambd: float = 0.5) -> Any:
     """Towards zero by lambda."""
-    return where(input > lambd, input - lambd, where(input < -lambd, input + lambd, input * 0))
+    return act.softshrink(input, lambd=lambd)
 
 
 def hardshrink(input: Any, lambd: float = 0.5) -> Any:
     """Zero within [-lambda, lambda]."""
-    return where((input >= -lambd) & (input <= lambd), input * 0, input)
+    return act.hardshrink(input, lambd=lambd)
 
 
 def threshold(input: Any, threshold: float, value: float, inplace: bool = False) -> Any:
     """x where above the threshold, else ``value``."""
-    return _with_inplace(where(input > threshold, input, float(value)), input, inplace)
+    return _with_inplace(act.threshold(input, threshold=threshold, value=value), input, inplace)
 
 
 def glu(input: Any, dim: int = -1) -> Any:

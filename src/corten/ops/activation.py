@@ -103,6 +103,44 @@ hardtanh = activation(
     lambda xp, input, min_val, max_val: xp.clip(input, min_val, max_val),
     "Values limited to [min_val, max_val].", attrs="min_val: float = -1, max_val: float = 1")  # fmt: skip
 
+relu6 = activation("relu6", lambda g, input: g * ((input > 0) & (input < 6)), lambda xp, input: xp.clip(input, 0, 6),
+                   "Rectifier with a ceiling: :math:`\\min(\\max(x, 0), 6)`.")  # fmt: skip
+hardsigmoid = activation(
+    "hardsigmoid", lambda g, input: g * ((input > -3) & (input < 3)) / 6,
+    lambda xp, input: xp.clip(input + 3, 0, 6) / 6, "Sigmoid of straight lines: :math:`\\mathrm{relu6}(x + 3) / 6`.")  # fmt: skip
+hardswish = activation(
+    "hardswish", lambda g, input: g * where(input >= 3, 1.0, where(input <= -3, 0.0, input / 3 + 0.5)),
+    lambda xp, input: input * xp.clip(input + 3, 0, 6) / 6,
+    "Swish of straight lines: :math:`x\\,\\mathrm{relu6}(x + 3) / 6`. Howard et al., arXiv:1905.02244.")  # fmt: skip
+softsign = activation("softsign", lambda g, input: g / ((1 + input.abs()) * (1 + input.abs())),
+                      lambda xp, input: input / (1 + xp.abs(input)), ":math:`x / (1 + |x|)`.")  # fmt: skip
+tanhshrink = activation("tanhshrink", lambda g, input: g * tanh(input) * tanh(input),
+                        lambda xp, input: input - xp.tanh(input), ":math:`x - \\tanh x`.")  # fmt: skip
+logsigmoid = activation("logsigmoid", lambda g, input: g * sigmoid(-input), lambda xp, input: -xp.logaddexp(0, -input),
+                        "Logarithm of the logistic function, without overflow.")  # fmt: skip
+softshrink = activation(
+    "softshrink", lambda g, input, lambd: g * ((input > lambd) | (input < -lambd)),
+    lambda xp, input, lambd: xp.sign(input) * xp.maximum(xp.abs(input) - lambd, 0),
+    "Values moved towards zero by lambda.", attrs="lambd: float = 0.5")  # fmt: skip
+hardshrink = activation(
+    "hardshrink", lambda g, input, lambd: g * ((input > lambd) | (input < -lambd)),
+    lambda xp, input, lambd: xp.where(xp.abs(input) <= lambd, 0, input),
+    "Values within [-lambda, lambda] set to zero.", attrs="lambd: float = 0.5")  # fmt: skip
+threshold = activation(
+    "threshold", lambda g, input, threshold, value: g * (input > threshold),
+    lambda xp, input, threshold, value: xp.where(input > threshold, input, value),
+    "x where above the threshold, else ``value``.", attrs="threshold: float, value: float")  # fmt: skip
+SELU_SCALE, SELU_ALPHA = 1.0507009873554804934, 1.6732632423543772848
+selu = activation(
+    "selu", lambda g, input: g * SELU_SCALE * where(input > 0, 1.0, SELU_ALPHA * exp(where(input > 0, 0.0, input))),
+    lambda xp, input: SELU_SCALE * xp.where(input > 0, input, SELU_ALPHA * xp.expm1(xp.minimum(input, 0))),
+    "Scaled exponential linear unit. Klambauer et al., arXiv:1706.02515.")  # fmt: skip
+celu = activation(
+    "celu", lambda g, input, alpha: g * where(input > 0, 1.0, exp(where(input > 0, 0.0, input) / alpha)),
+    lambda xp, input, alpha: xp.where(input > 0, input, alpha * xp.expm1(xp.minimum(input, 0) / alpha)),
+    "Continuously differentiable elu: :math:`\\max(0, x) + \\min(0, \\alpha (e^{x/\\alpha} - 1))`. Barron, arXiv:1704.07483.",
+    attrs="alpha: float = 1")  # fmt: skip
+
 # ---- softmax
 
 
