@@ -32,7 +32,6 @@ cdef int get_buffer(TensorBase t, Py_buffer *view, int flags) except -1:
         view.shape[d] = t.a.shape[d]
         view.strides[d] = t.a.stride[d] * ITEM[t.a.dtype]
     view.buf = t.a.data
-    view.obj = t
     view.len = t.a.size * ITEM[t.a.dtype]
     view.itemsize = ITEM[t.a.dtype]
     view.ndim = t.a.ndim

@@ -601,6 +601,7 @@ cdef class TensorBase:
     # ---- exchange (interop.pxi)
     def __getbuffer__(self, Py_buffer *view, int flags):
         get_buffer(self, view, flags)
+        view.obj = self     # here, not in a function: this is where Cython counts the reference
 
     def __releasebuffer__(self, Py_buffer *view):
         free(view.shape)
