@@ -32,7 +32,7 @@ def test_rows_and_images_of_the_data_set_give_what_the_model_gives(trained, tmp_
     pixels = data.data.numpy()[:5]
     with framework.no_grad():
         x = framework.stack([data[i][0] for i in range(5)])
-        expected = model(x).softmax(1).numpy()
+        expected = framework.nn.functional.softmax(model(x), dim=1).numpy()
     (tmp_path / "rows.csv").write_text("\n".join(",".join(map(str, p.ravel())) for p in pixels))
     row = ",".join(map(str, pixels[0].ravel()))
     for run in (trained, trained / "model.safetensors"):
