@@ -203,7 +203,8 @@ class Subset(Dataset[Any]):
     def __getitems__(self, indices: list[int]) -> list[Any]:
         """The samples at several indices, through the data set's own ``__getitems__`` where it has one."""
         if callable(getattr(self.dataset, "__getitems__", None)):
-            return self.dataset.__getitems__([self.indices[i] for i in indices])
+            samples: list[Any] = self.dataset.__getitems__([self.indices[i] for i in indices])
+            return samples
         return [self.dataset[self.indices[i]] for i in indices]
 
     def __len__(self) -> int:

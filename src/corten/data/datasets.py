@@ -139,7 +139,9 @@ class ImageClassification(Dataset[Any]):
         )
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self)} images of {self.size[0]} x {self.size[1]}, {len(self.classes)} classes)"
+        return (
+            f"{type(self).__name__}({len(self)} images of {self.size[0]} x {self.size[1]}, {len(self.classes)} classes)"
+        )
 
     @property
     def take(self) -> Callable[[Any], tuple[Any, Any]]:
@@ -162,7 +164,9 @@ class ImageClassification(Dataset[Any]):
         return x.reshape(count, height * width) if self.flatten else x.reshape(count, 1, height, width)
 
 
-def _read_pair(source: Source, root: Any, train: bool, download: bool) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def _read_pair(
+    source: Source, root: Any, train: bool, download: bool
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     images, labels = locate(source, root, download)[:2] if train else locate(source, root, download)[2:]
     return read_idx(images), read_idx(labels)
 
