@@ -7,7 +7,6 @@ import pytest
 from typer.testing import CliRunner
 
 from corten.cli.app import app
-
 from tests.cli.process import command_line, corten
 
 

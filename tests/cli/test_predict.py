@@ -16,7 +16,6 @@ from corten.cli import images
 from corten.cli.app import app
 from corten.data.datasets import Digits
 from corten.train.classifier_file import Description, load
-
 from tests.cli.process import corten
 
 MNIST = Description("mnist", tuple("0123456789"), 28, 28, 255.0, 0.0, 1.0, (64,))
@@ -32,7 +31,7 @@ def test_rows_and_images_of_the_data_set_give_what_the_model_gives(trained, tmp_
     pixels = data.data.numpy()[:5]
     with framework.no_grad():
         x = framework.stack([data[i][0] for i in range(5)])
-        expected = model(x).softmax(1).numpy()
+        expected = framework.nn.functional.softmax(model(x), dim=1).numpy()
     (tmp_path / "rows.csv").write_text("\n".join(",".join(map(str, p.ravel())) for p in pixels))
     row = ",".join(map(str, pixels[0].ravel()))
     for run in (trained, trained / "model.safetensors"):
@@ -114,7 +113,10 @@ BAD = {
     "header.png": (png()[:20], "header.png"),
     "cut.jpg": (b"\xff\xd8\xff\xe0\x00\x10JFIF", "cut.jpg"),
     "blank.png": (png(Image.new("L", (50, 50))), "blank"),
-    "bomb.png": (png(Image.new("1", (40, 40))).replace((40).to_bytes(4, "big") * 2, (60000).to_bytes(4, "big") * 2), "bomb.png"),
+    "bomb.png": (
+        png(Image.new("1", (40, 40))).replace((40).to_bytes(4, "big") * 2, (60000).to_bytes(4, "big") * 2),
+        "bomb.png",
+    ),
     "short.csv": (b"1,2,3\n", "expected 64 pixels"),
     "none.csv": (b"\n\n", "no rows"),
     "words.csv": (b"a,b\n" + b"x," * 63 + b"1\n", "could not convert"),

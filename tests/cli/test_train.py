@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 
 from corten.cli.app import app
 from corten.train.classifier_file import load
-
 from tests.cli.process import QUICK, command_line, corten
 
 FILES = ["metrics.json", "model.safetensors", "run.json", "training.png"]
@@ -70,8 +69,8 @@ def test_seed_decides_threads_do_not(place):
 def test_optimizers_and_layers(place, optimizer):
     hidden = {"momentum": "0", "adam": "32,16"}.get(optimizer, "64")
     lr = {"sgd": 0.1, "momentum": 0.02}.get(optimizer, 0.003)
-    done = invoke("train", "--data", "digits", "--epochs", 4, "--batch-size", 16, "--optimizer", optimizer, "--hidden", hidden,
-                  "--lr", lr, "--schedule", "constant", "--json")  # fmt: skip
+    done = invoke("train", "--data", "digits", "--epochs", 4, "--batch-size", 16, "--optimizer", optimizer,
+                  "--hidden", hidden, "--lr", lr, "--schedule", "constant", "--json")  # fmt: skip
     assert done.exit_code == 0, done.output
     assert last_json(done.stdout)["test_accuracy"] > 0.75
     assert "-".join(["64", *hidden.replace("0", "").split(","), "10"]).replace("--", "-") in done.stderr
@@ -124,7 +123,12 @@ def test_bad_options(place, arguments, code, what):
 def test_damaged_data_is_refused_and_not_replaced(place, monkeypatch):
     folder = place / "data/mnist"
     folder.mkdir(parents=True)
-    for name in ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"):
+    for name in (
+        "train-images-idx3-ubyte.gz",
+        "train-labels-idx1-ubyte.gz",
+        "t10k-images-idx3-ubyte.gz",
+        "t10k-labels-idx1-ubyte.gz",
+    ):
         (folder / name).write_bytes(b"\x1f\x8b nonsense")
     monkeypatch.setenv("CORTEN_DATA", str(place / "data"))
     done = invoke("train", "--epochs", 1)
@@ -154,7 +158,9 @@ def wait_for(path, process, seconds=60):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_ctrl_c_keeps_the_last_epoch(place):
-    arguments = command_line("train", "--data", "digits", "--epochs", 100000, "--batch-size", 8, "--json", "--out", "run")
+    arguments = command_line(
+        "train", "--data", "digits", "--epochs", 100000, "--batch-size", 8, "--json", "--out", "run"
+    )
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=place)
     wait_for(place / "run/model.safetensors", process)
     process.send_signal(signal.SIGINT)

@@ -79,9 +79,14 @@ def test_samples_and_batches_agree(nowhere):
 def test_transforms_are_applied(nowhere):
     small_files(nowhere / "mnist")
     data = MNIST(nowhere, transform=lambda x: x + 1, target_transform=lambda y: -y)
+    assert not DataLoader(data)._is_fast() and DataLoader(MNIST(nowhere))._is_fast()
     x, y = next(iter(DataLoader(data, batch_size=4)))
     plain_x, plain_y = next(iter(DataLoader(MNIST(nowhere), batch_size=4)))
     assert (x == plain_x + 1).all() and (y == -plain_y).all()
+    data = MNIST(nowhere)
+    loader = DataLoader(data, batch_size=4)
+    data.target_transform = lambda y: 7  # set later
+    assert next(iter(loader))[1].tolist() == [7] * 4
 
 
 def test_damaged_files_are_refused(nowhere):

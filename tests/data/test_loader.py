@@ -264,7 +264,10 @@ def test_timeout():
 
 def test_worker_init_and_info():
     assert get_worker_info() is None
-    assert [b.tolist() for b in DataLoader(Offset(4), 2, num_workers=1, worker_init_fn=initialise)] == [[100, 101], [102, 103]]
+    assert [b.tolist() for b in DataLoader(Offset(4), 2, num_workers=1, worker_init_fn=initialise)] == [
+        [100, 101],
+        [102, 103],
+    ]
     batches = DataLoader(Offset(4), 2, worker_init_fn=initialise, **PROCESSES)
     assert [b.tolist() for b in batches] == [[100, 101], [102, 103]]
 

@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line of this process and exit with its code: 0, 1 after an error, 2 for bad usage, 130 for Ctrl-C."""
+    """Run the command line of this process and exit: with 0, 1 after an error, 2 for bad usage, 130 for Ctrl-C."""
     try:
         from .app import app
 

@@ -97,7 +97,9 @@ def train(
     """
     from .training import run
 
-    run(data.value, hidden, epochs, batch_size, lr, schedule.value, optimizer.value, seed, threads, out, overwrite, json)
+    run(
+        data.value, hidden, epochs, batch_size, lr, schedule.value, optimizer.value, seed, threads, out, overwrite, json
+    )
 
 
 @app.command()
@@ -105,7 +107,7 @@ def train(
 def predict(
     model: Annotated[Path, typer.Argument(help="A model.safetensors, or the folder of a run.")],
     images: Annotated[list[str], typer.Argument(
-        metavar="IMAGE...", help="PNG or JPEG files, CSV files with a row of pixels for each image, or such a row itself.",
+        metavar="IMAGE...", help="PNG or JPEG files, CSV files with a row of pixels for each image, or such a row.",
     )],
     invert: Annotated[Invert, typer.Option(
         help="The data sets are white on black. 'auto' inverts an image whose border is brighter than middle grey.",

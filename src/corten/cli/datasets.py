@@ -24,7 +24,9 @@ class Entry:
 
 CATALOGUE = {
     "mnist": Entry(datasets.MNIST, datasets.MNIST_SOURCE, "60,000 + 10,000 handwritten digits, 28 x 28"),
-    "fashion": Entry(datasets.FashionMNIST, datasets.FASHION_MNIST_SOURCE, "60,000 + 10,000 pieces of clothing, 28 x 28"),
+    "fashion": Entry(
+        datasets.FashionMNIST, datasets.FASHION_MNIST_SOURCE, "60,000 + 10,000 pieces of clothing, 28 x 28"
+    ),
     "digits": Entry(datasets.Digits, None, "1,437 + 360 handwritten digits, 8 x 8"),
 }
 

@@ -54,7 +54,9 @@ def _read_csv(path: str, description: Description) -> list[tuple[str, np.ndarray
     with open(path, "rb") as file:
         content = file.read()
     try:
-        rows = [row for row in csv.reader(io.StringIO(content.decode("utf-8-sig"))) if any(cell.strip() for cell in row)]
+        rows = [
+            row for row in csv.reader(io.StringIO(content.decode("utf-8-sig"))) if any(cell.strip() for cell in row)
+        ]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: not a CSV file ({error})") from None
     if rows and not any(_is_number(cell) for cell in rows[0]):
@@ -91,7 +93,7 @@ def _read_grey(path: str) -> np.ndarray[Any, Any]:
     if os.path.getsize(path) == 0:
         raise ValueError(f"{path}: the file is empty")
     try:
-        from PIL import Image, ImageOps
+        from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError:
         raise ImportError("images need Pillow, which is not installed") from None
     try:
@@ -106,7 +108,7 @@ def _read_grey(path: str) -> np.ndarray[Any, Any]:
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        reason = "not an image, or of an unknown kind" if isinstance(error, Image.UnidentifiedImageError) else error
+        reason = "not an image, or of an unknown kind" if isinstance(error, UnidentifiedImageError) else error
         raise ValueError(f"{path}: {reason}") from None
 
 
@@ -116,7 +118,8 @@ def _grey(image: Any) -> np.ndarray[Any, Any]:
     if image.mode.startswith(("I", "F")):
         values = np.asarray(image, np.float32)
         top = 65535.0 if image.mode.startswith("I") else float(np.nanmax(values, initial=1.0))
-        return np.clip(np.nan_to_num(values) / top, 0, 1)
+        clipped: np.ndarray[Any, Any] = np.clip(np.nan_to_num(values) / top, 0, 1)
+        return clipped
     if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -164,7 +167,10 @@ def _place_digit(grey: np.ndarray[Any, Any], height: int, width: int, margin: in
     if not margin:
         return _place(digit, height, width, None)
     weight = digit.sum() or 1.0
-    centre = (float(digit.sum(1) @ np.arange(len(digit))) / weight, float(digit.sum(0) @ np.arange(digit.shape[1])) / weight)
+    centre = (
+        float(digit.sum(1) @ np.arange(len(digit))) / weight,
+        float(digit.sum(0) @ np.arange(digit.shape[1])) / weight,
+    )
     return _place(digit, height, width, centre)
 
 

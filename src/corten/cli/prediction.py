@@ -36,7 +36,7 @@ def _probabilities(model: object, description: Description, pixels: np.ndarray) 
     x = corten.from_numpy(pixels.reshape(1, -1).astype(np.float32))
     x = x.sub_(description.mean * description.white).div_(description.std * description.white)
     with corten.no_grad():
-        values: list[float] = model(x).softmax(1)[0].tolist()  # type: ignore[operator]
+        values: list[float] = corten.nn.functional.softmax(model(x), dim=1)[0].tolist()  # type: ignore[operator]
     return values
 
 

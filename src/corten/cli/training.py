@@ -44,8 +44,8 @@ def run(
     corten.manual_seed(seed)
 
     name, train_set, test_set = _load(data, console)
-    description = Description(name, train_set.classes, *train_set.size, train_set.white, mean=0.0, std=1.0,
-                              hidden=widths)  # fmt: skip
+    height, width = train_set.size
+    description = Description(name, train_set.classes, height, width, train_set.white, 0.0, 1.0, widths)
     model = build(description.widths)
     optim = _optimizer(optimizer, model, lr)
     parameters = sum(p.numel() for p in model.parameters())
@@ -70,7 +70,8 @@ def run(
     try:
         with _progress(console, epochs, -(-len(train_set) // batch_size)) as on_progress:
             fit(model, optim, train_set, test_set, classes=len(train_set.classes), epochs=epochs,
-                batch_size=batch_size, schedule=_schedule(schedule, lr, epochs), on_progress=on_progress, on_epoch=finished)  # fmt: skip
+                batch_size=batch_size, schedule=_schedule(schedule, lr, epochs), on_progress=on_progress,
+                on_epoch=finished)  # fmt: skip
     except KeyboardInterrupt:
         interrupted = True
     except BaseException:
@@ -115,7 +116,7 @@ def _widths(hidden: str) -> tuple[int, ...]:
 
 
 def _load(data: str, console: Console) -> tuple[str, Any, Any]:
-    """The data set's name, training and test part. 'auto' is MNIST, or the embedded digits where that is not to be had."""
+    """The data set's name, training and test part. 'auto' is MNIST, else the embedded digits."""
     name, reason = data, ""
     if data == "auto":
         name = "mnist"
@@ -155,9 +156,7 @@ def _schedule(name: str, lr: float, epochs: int) -> Callable[[int], float]:
     return lambda done: 0.5 * lr * (1 + math.cos(math.pi * done / epochs))
 
 
-def _claim(
-    out: Path | None, name: str, overwrite: bool, settings: dict[str, Any]
-) -> tuple[Path, Callable[[], None]]:
+def _claim(out: Path | None, name: str, overwrite: bool, settings: dict[str, Any]) -> tuple[Path, Callable[[], None]]:
     """Take a folder for this run alone. Returns it, and what gives it back when nothing came of the run."""
     made: list[Path] = []
     if out is None:
@@ -280,4 +279,6 @@ def peak_rss_mb() -> float | None:
                     return round(int(line.split()[1]) * 1024 / 1e6, 1)
     import resource
 
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
+    return round(
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6, 1
+    )

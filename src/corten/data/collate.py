@@ -97,7 +97,8 @@ def default_collate(batch: Sequence[Any]) -> Any:
         columns = [default_collate(column) for column in zip(*batch, strict=True)]
         return type(first)(*columns) if isinstance(first, tuple) and hasattr(first, "_fields") else columns
     raise TypeError(
-        f"[default_collate] got {type(first).__name__}, expected tensors, arrays, numbers, strings, mappings or sequences"
+        f"[default_collate] got {type(first).__name__}, expected tensors, arrays, numbers, strings, mappings or"
+        " sequences"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import corten
@@ -193,10 +193,7 @@ class Subset(Dataset[Any]):
     def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
         self.dataset = dataset
         self.indices = indices
-        if has_take(dataset):
-            self._positions = corten.tensor([int(i) for i in indices], dtype=corten.int64)
-            # an instance attribute: only a Subset of something that can take can take itself
-            self.take = self._take
+        self._positions: Any = None
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, list):
@@ -206,14 +203,25 @@ class Subset(Dataset[Any]):
     def __getitems__(self, indices: list[int]) -> list[Any]:
         """The samples at several indices, through the data set's own ``__getitems__`` where it has one."""
         if callable(getattr(self.dataset, "__getitems__", None)):
-            return self.dataset.__getitems__([self.indices[i] for i in indices])
+            samples: list[Any] = self.dataset.__getitems__([self.indices[i] for i in indices])
+            return samples
         return [self.dataset[self.indices[i]] for i in indices]
 
     def __len__(self) -> int:
         return len(self.indices)
 
+    @property
+    def take(self) -> Callable[[Any], tuple[Any, ...]]:
+        """As :class:`Dataset` says; a Subset has it where its data set has it."""
+        if not has_take(self.dataset):
+            raise AttributeError(f"[Subset] {type(self.dataset).__name__} has no take")
+        return self._take
+
     def _take(self, indices: Any) -> tuple[Any, ...]:
-        return self.dataset.take(self._positions.index_select(0, indices))
+        if self._positions is None:
+            self._positions = corten.tensor([int(i) for i in self.indices], dtype=corten.int64)
+        taken: tuple[Any, ...] = self.dataset.take(self._positions.index_select(0, indices))
+        return taken
 
 
 def has_take(dataset: Any) -> bool:
@@ -221,8 +229,8 @@ def has_take(dataset: Any) -> bool:
 
     A subclass that redefines ``__getitem__`` below the class that defined ``take`` has changed what a sample is.
     """
-    if isinstance(dataset, Subset):
-        return type(dataset) is Subset and hasattr(dataset, "take")
+    if not hasattr(dataset, "take"):
+        return False
     for cls in type(dataset).__mro__:
         if "take" in vars(cls):
             return True

@@ -118,9 +118,6 @@ class ImageClassification(Dataset[Any]):
         self.target_transform = target_transform
         self.flatten = flatten
         self.normalize = normalize
-        if transform is None and target_transform is None:
-            # an instance attribute: transforms work on one sample, not on a batch
-            self.take = self._take
 
     @property
     def class_to_idx(self) -> dict[str, int]:
@@ -142,7 +139,16 @@ class ImageClassification(Dataset[Any]):
         )
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self)} images of {self.size[0]} x {self.size[1]}, {len(self.classes)} classes)"
+        return (
+            f"{type(self).__name__}({len(self)} images of {self.size[0]} x {self.size[1]}, {len(self.classes)} classes)"
+        )
+
+    @property
+    def take(self) -> Callable[[Any], tuple[Any, Any]]:
+        """As :class:`~corten.data.Dataset` says; there is none with transforms, which work on one sample."""
+        if self.transform is not None or self.target_transform is not None:
+            raise AttributeError(f"[{type(self).__name__}] no take with transforms")
+        return self._take
 
     def _take(self, indices: Any) -> tuple[Any, Any]:
         return self._as_input(self.data.index_select(0, indices)), self.targets.index_select(0, indices)
@@ -158,7 +164,9 @@ class ImageClassification(Dataset[Any]):
         return x.reshape(count, height * width) if self.flatten else x.reshape(count, 1, height, width)
 
 
-def _read_pair(source: Source, root: Any, train: bool, download: bool) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def _read_pair(
+    source: Source, root: Any, train: bool, download: bool
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     images, labels = locate(source, root, download)[:2] if train else locate(source, root, download)[2:]
     return read_idx(images), read_idx(labels)
 

@@ -97,9 +97,7 @@ def _header(file: IO[bytes] | gzip.GzipFile, name: str) -> tuple[np.dtype[Any], 
     return dtype, shape, math.prod(shape) * dtype.itemsize
 
 
-def _unpack(
-    file: gzip.GzipFile, name: str, dtype: np.dtype[Any], shape: tuple[int, ...], expected: int
-) -> bytearray:
+def _unpack(file: gzip.GzipFile, name: str, dtype: np.dtype[Any], shape: tuple[int, ...], expected: int) -> bytearray:
     data = bytearray(min(expected, _FIRST_BLOCK))
     filled = 0
     while filled < expected:

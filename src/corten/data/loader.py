@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
-
 from ._batches import Batches
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset, has_take
@@ -244,7 +243,9 @@ def _checked_context(context: Any, num_workers: int) -> Any:
             raise ValueError(f"[DataLoader] multiprocessing_context is {context!r}, expected 'spawn' or 'forkserver'")
         context = multiprocessing.get_context(context)
     if not hasattr(context, "get_start_method"):
-        raise TypeError(f"[DataLoader] multiprocessing_context is a {type(context).__name__}, expected a str or context")
+        raise TypeError(
+            f"[DataLoader] multiprocessing_context is a {type(context).__name__}, expected a str or context"
+        )
     if context.get_start_method() == "fork":
         raise ValueError("[DataLoader] multiprocessing_context 'fork' can hang in a process with threads, "
                          "expected 'spawn', 'forkserver' or None for threads")  # fmt: skip

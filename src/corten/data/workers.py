@@ -345,7 +345,8 @@ def _send(pipe: Any, result: Result) -> None:
     except Exception as error:
         buffers.clear()
         if result.kind == "error":
-            text, told = result.text, RuntimeError(f"{type(result.value).__name__}: {result.value}")
+            text = result.text
+            told: Exception = RuntimeError(f"{type(result.value).__name__}: {result.value}")
         else:
             text = traceback.format_exc()
             told = TypeError(f"[DataLoader] a batch cannot be sent from a worker process: {error}")

@@ -100,7 +100,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Any, Description]:
         raise ValueError(f"[load] {name}: {nbytes} bytes, expected a model of at most {_MAX_BYTES}")
     tensors, metadata = read_safetensors(path)
     description = _description(name, metadata)
-    expected = {}
+    expected: dict[str, tuple[int, ...]] = {}
     for i, (inputs, outputs) in enumerate(zip(description.widths, description.widths[1:], strict=False)):
         expected[f"{2 * i}.weight"], expected[f"{2 * i}.bias"] = (outputs, inputs), (outputs,)
     found = {key: tuple(t.shape) for key, t in tensors.items()}

@@ -48,11 +48,15 @@ def draw_training(path: str | os.PathLike[str], history: Sequence[Epoch], classe
     accuracy = curve.twinx()
     accuracy.plot(numbers, [100 * e.train.accuracy for e in history], "s-", ms=4, color="tab:green",
                   label="training accuracy")  # fmt: skip
-    accuracy.plot(numbers, [100 * e.test.accuracy for e in history], "s--", ms=4, color="tab:red", label="test accuracy")
+    accuracy.plot(
+        numbers, [100 * e.test.accuracy for e in history], "s--", ms=4, color="tab:red", label="test accuracy"
+    )
     accuracy.set_ylabel("accuracy (%)")
     lines = curve.get_lines() + accuracy.get_lines()
     labels = [str(line.get_label()) for line in lines]
-    curve.legend(lines, labels, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4, fontsize="small", frameon=False)
+    curve.legend(
+        lines, labels, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4, fontsize="small", frameon=False
+    )
     curve.grid(alpha=0.3)
 
     last = history[-1].test
@@ -64,7 +68,7 @@ def draw_training(path: str | os.PathLike[str], history: Sequence[Epoch], classe
     matrix.set_xticks(ticks, classes, rotation=slant, ha="right" if slant else "center")
     matrix.set_yticks(ticks, classes)
     matrix.set(xlabel="predicted", ylabel="true",
-               title=f"Test set after epoch {history[-1].number}: {100 * last.accuracy:.2f} % of {counts.sum():,}")  # fmt: skip
+               title=f"Test set after epoch {history[-1].number}: {100 * last.accuracy:.2f} %")  # fmt: skip
     for i, row in enumerate(counts):
         for j, count in enumerate(row):
             if count:
