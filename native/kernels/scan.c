@@ -1,0 +1,76 @@
+/* scan.c: running sums, products and extremes along an axis. Outputs are contiguous, (outer, n, inner). */
+#include "../include/kernel.h"
+#include "../include/par.h"
+#include "../include/strided.h"
+#include "../include/wide.h"
+
+enum { MOST_CHUNKS = 64, WIDTH = 128 };
+enum kind { SUM, PROD, MAX, MIN };
+
+typedef struct {
+    real *y;        /* (outer, n, inner), holds x first */
+    int64_t *index; /* likewise, of the extremes */
+    int64_t outer, n, inner, blocks, chunks;
+} job;
+
+/* The element takes the place of the extreme so far: also an equal one, and NaN for good. */
+CT_INLINE int takes(int kind, real x, real best) { return x != x || (best == best && (kind == MAX ? x >= best : x <= best)); }
+
+CT_INLINE void scan_chunk(int kind, const job *j, int64_t chunk) {
+    par_range r = par_chunk(j->outer * j->blocks, j->chunks, chunk, 1);
+    for (int64_t u = r.begin; u < r.end; u++) {
+        const int64_t first = u % j->blocks * WIDTH, width = i64_min(WIDTH, j->inner - first);
+        const int64_t base = u / j->blocks * j->n * j->inner + first;
+        real *y = j->y + base, best[WIDTH];
+        wide total[WIDTH];
+        int64_t at[WIDTH];
+        for (int64_t k = 0; k < width; k++) total[k] = wide_of(kind == PROD ? 1 : 0), at[k] = 0, best[k] = y[k];
+        for (int64_t i = 0; i < j->n; i++, y += j->inner)
+            for (int64_t k = 0; k < width; k++) {
+                if (kind == SUM) {
+                    wide_add(&total[k], (double)y[k]);
+                    y[k] = (real)wide_get(total[k]);
+                } else if (kind == PROD) {
+                    total[k].hi *= (double)y[k];
+                    y[k] = (real)total[k].hi;
+                } else {
+                    if (takes(kind, y[k], best[k])) best[k] = y[k], at[k] = i;
+                    y[k] = best[k], j->index[base + i * j->inner + k] = at[k];
+                }
+            }
+    }
+}
+static void sum_body(void *j, int64_t chunk) { scan_chunk(SUM, j, chunk); }
+static void prod_body(void *j, int64_t chunk) { scan_chunk(PROD, j, chunk); }
+static void max_body(void *j, int64_t chunk) { scan_chunk(MAX, j, chunk); }
+static void min_body(void *j, int64_t chunk) { scan_chunk(MIN, j, chunk); }
+
+static void run(const ct_call *call, par_body body) {
+    const ct_array *y = call->out[0];
+    const int axis = (int)call->ints[0];
+    job j = {.y = y->data, .index = call->nout > 1 ? call->out[1]->data : NULL, .outer = 1, .inner = 1};
+    if (y->size == 0) return;
+    j.n = y->ndim ? y->shape[axis] : 1;
+    for (int i = 0; i < y->ndim; i++) *(i < axis ? &j.outer : &j.inner) *= i == axis ? 1 : y->shape[i];
+    copy_in(y->data, call->in[0]);
+    j.blocks = ceil_div(j.inner, WIDTH);
+    j.chunks = i64_min(par_count(y->size, 1, MOST_CHUNKS), j.outer * j.blocks);
+    if (j.chunks == 1)
+        body(&j, 0);
+    else
+        par_for(j.chunks, body, &j);
+}
+
+/* ints: axis.  in: x.  out: y; of the extremes also index (int64), the last one of equals */
+static void cumsum(const ct_call *call) { run(call, sum_body); }
+static void cumprod(const ct_call *call) { run(call, prod_body); }
+static void cummax(const ct_call *call) { run(call, max_body); }
+static void cummin(const ct_call *call) { run(call, min_body); }
+
+static const ct_kernel rows[] = {
+    {"cumsum", cumsum, NULL},
+    {"cumprod", cumprod, NULL},
+    {"cummax", cummax, NULL},
+    {"cummin", cummin, NULL},
+};
+CT_KERNELS(scan, rows);
