@@ -12,6 +12,7 @@
 
 enum rnn_mode { RNN_TANH, RNN_RELU, RNN_LSTM, RNN_GRU };
 
+#define UNIT_CHUNKS 4 /* runs of neighbouring panels, so that threads seldom write to neighbouring lines */
 #define PANEL 4 /* vectors side by side in a packed panel of weights */
 
 typedef struct {
@@ -37,14 +38,14 @@ static inline rnn_sizes rnn_size(const ct_array *rows, const ct_array *w_hh, con
     s.N = rows->shape[rows->ndim - 1] ? rows->size / rows->shape[rows->ndim - 1] : 0;
     s.T = batch_sizes ? batch_sizes->size : s.B ? s.N / s.B : 0;
     s.batch_sizes = batch_sizes ? batch_sizes->data : NULL;
-    /* Small weights stay in a core's cache: sequences are cut among threads, each goes through all steps alone.
-     * Large ones are cut by units, and threads meet after each step. */
+    /* Sequences are cut among threads and each thread goes through all steps alone, in chunks of at least 16 rows; when
+     * the weights are large and the sequences few, units are cut instead, and threads meet after each step. */
     const double weights = (double)(s.G * s.H * s.P * (int64_t)sizeof(real));
     const double product = 2.0 * (double)s.B * (double)(s.G * s.H * s.P) / 80, fetch = weights / 25;
-    const int by_rows = weights <= 400e3 || (product > fetch ? product : fetch) < 8000;
+    const int by_rows = weights <= (s.B >= 32 ? 2.5e6 : 400e3) || (product > fetch ? product : fetch) < 8000;
     if (by_rows) {
         const double work = product * (double)s.T;
-        s.chunks = work < 4 * PAR_GRAIN ? 1 : i64_max(1, i64_min(16, s.B / 8));
+        s.chunks = work < 4 * PAR_GRAIN ? 1 : i64_max(1, i64_min(16, s.B / 16));
         if (s.chunks > 1) s.chunks &= ~(int64_t)1;
     }
     return s;
@@ -70,9 +71,10 @@ static void rnn_walk_rows(void *ctx, int64_t chunk) {
         for (int64_t phase = 0; phase < 2; phase++)
             for (int64_t p = 0; p < w->panels[phase]; p++) w->rows(w->args, i, phase, p, r.begin, r.end);
 }
-static void rnn_walk_panel(void *ctx, int64_t panel) {
+static void rnn_walk_panels(void *ctx, int64_t chunk) {
     const rnn_walk *w = ctx;
-    w->rows(w->args, w->i, w->phase, panel, 0, w->s->B);
+    const par_range r = par_chunk(w->panels[w->phase], i64_min(w->panels[w->phase], UNIT_CHUNKS), chunk, 1);
+    for (int64_t p = r.begin; p < r.end; p++) w->rows(w->args, w->i, w->phase, p, 0, w->s->B);
 }
 /* Go through all steps in order; within a step and phase, panels and rows are independent. */
 CT_UNUSED static void rnn_go(rnn_walk *w) {
@@ -81,7 +83,7 @@ CT_UNUSED static void rnn_go(rnn_walk *w) {
         return;
     }
     for (w->i = 0; w->i < w->s->T; w->i++)
-        for (w->phase = 0; w->phase < 2; w->phase++) par_for(w->panels[w->phase], rnn_walk_panel, w);
+        for (w->phase = 0; w->phase < 2; w->phase++) par_for(i64_min(w->panels[w->phase], UNIT_CHUNKS), rnn_walk_panels, w);
 }
 
 #define RNN_ROWS 48 /* rows that one product takes at once: its result stays in the first cache */

@@ -167,18 +167,39 @@ static void backward_start(void *ctx, int64_t panel) {
 }
 
 #define SUM_ROWS 64
-/* out (columns) = sum over rows, in blocks of SUM_ROWS */
-static void column_sums(real *out, const real *x, int64_t rows, int64_t columns, int64_t stride) {
-    for (int64_t j = 0; j < columns; j += VL) {
-        const int64_t n = i64_min(VL, columns - j);
-        vreal total = v_zero();
-        for (int64_t r0 = 0; r0 < rows; r0 += SUM_ROWS) {
-            vreal sum = v_zero();
-            for (int64_t r = r0; r < i64_min(rows, r0 + SUM_ROWS); r++) sum += load_n(x + r * stride + j, n);
-            total += sum;
+typedef struct {
+    real *out;     /* (columns) */
+    const real *x; /* (rows, columns) */
+    int64_t rows, columns, stride;
+} sum_args;
+/* One panel of columns, rows in blocks of SUM_ROWS. */
+static void sum_panel(void *ctx, int64_t panel) {
+    const sum_args *a = ctx;
+    for (int64_t j0 = panel * PANEL * VL, v = 0; v < PANEL && j0 + v * VL < a->columns; v++)
+        store_n(a->out + j0 + v * VL, v_zero(), i64_min(VL, a->columns - j0 - v * VL));
+    for (int64_t r0 = 0; r0 < a->rows; r0 += SUM_ROWS) {
+        vreal sum[PANEL] = {{0}};
+        const int64_t j0 = panel * PANEL * VL, end = i64_min(a->rows, r0 + SUM_ROWS);
+        if (j0 + PANEL * VL <= a->columns)
+            for (int64_t r = r0; r < end; r++)
+                for (int v = 0; v < PANEL; v++) sum[v] += v_load(a->x + r * a->stride + j0 + v * VL);
+        else
+            for (int64_t r = r0; r < end; r++)
+                for (int v = 0; v < PANEL && j0 + v * VL < a->columns; v++)
+                    sum[v] += load_n(a->x + r * a->stride + j0 + v * VL, i64_min(VL, a->columns - j0 - v * VL));
+        for (int v = 0; v < PANEL && j0 + v * VL < a->columns; v++) {
+            const int64_t j = j0 + v * VL, n = i64_min(VL, a->columns - j);
+            store_n(a->out + j, load_n(a->out + j, n) + sum[v], n);
         }
-        store_n(out + j, total, n);
     }
+}
+static void column_sums(real *out, const real *x, int64_t rows, int64_t columns, int64_t stride) {
+    sum_args a = {out, x, rows, columns, stride};
+    const int64_t panels = ceil_div(columns, PANEL * VL);
+    if ((double)rows * (double)columns < 4.0 * PAR_GRAIN)
+        for (int64_t p = 0; p < panels; p++) sum_panel(&a, p);
+    else
+        par_for(panels, sum_panel, &a);
 }
 
 /* State before each row's step. */
