@@ -9,7 +9,7 @@
  */
 #include "../include/kernel.h"
 #include "../include/par.h"
-#include "../include/rows.h"
+#include "../include/norm_rows.h"
 
 #define MOST_PARTS 64
 #define WIDE (16384 / (int64_t)sizeof(real)) /* rows this wide get their weight gradient by columns instead */

@@ -9,7 +9,7 @@
  */
 #include "../include/kernel.h"
 #include "../include/par.h"
-#include "../include/rows.h"
+#include "../include/norm_rows.h"
 
 #define FEW_CHANNELS 8 /* below this, each channel is cut into parts so that all threads have work */
 #define MOST_PARTS 8

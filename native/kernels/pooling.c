@@ -9,7 +9,7 @@
  */
 #include "../include/kernel.h"
 #include "../include/par.h"
-#include "../include/rows.h"
+#include "../include/norm_rows.h"
 
 typedef struct {
     int64_t I, O;                /* inputs and outputs along this axis */
