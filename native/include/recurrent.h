@@ -1,0 +1,91 @@
+/* recurrent.h: what the forward and the backward of recurrent layers share.
+ *
+ * One layer in one direction over T steps.  Rows (step, sequence) are stored step by step, N in all; with
+ * batch_sizes, step t has batch_sizes[t] sequences, in falling order of length, as in a packed sequence.
+ */
+#ifndef CORTEN_RECURRENT_H
+#define CORTEN_RECURRENT_H
+
+#include "kernel.h"
+#include "par.h"
+#include "tile.h"
+
+enum rnn_mode { RNN_TANH, RNN_RELU, RNN_LSTM, RNN_GRU };
+
+#define UNIT_CHUNKS 4 /* runs of neighbouring panels, so that threads seldom write to neighbouring lines */
+#define PANEL 4 /* vectors side by side in a packed panel of weights */
+
+typedef struct {
+    int mode, reverse, relu;
+    int64_t T, B, N, H, P;      /* steps, sequences, rows, units, size of the state that recurs (H without projection) */
+    int64_t G;                  /* gates: 1, 3 or 4 */
+    const int64_t *batch_sizes; /* (T) or NULL */
+    int64_t *offset;            /* (T + 1) first row of each step */
+    int64_t chunks;             /* rows are cut into this many independent chunks; 0: units are, step by step */
+} rnn_sizes;
+
+CT_INLINE int64_t rnn_rows(const rnn_sizes *s, int64_t t) {
+    return t < 0 || t >= s->T ? 0 : s->batch_sizes ? s->batch_sizes[t] : s->B;
+}
+/* The t-th step in the order of processing. */
+CT_INLINE int64_t rnn_step(const rnn_sizes *s, int64_t i) { return s->reverse ? s->T - 1 - i : i; }
+
+static inline rnn_sizes rnn_size(const ct_array *rows, const ct_array *w_hh, const ct_array *h0,
+                                 const ct_array *batch_sizes, int mode, int64_t H, int reverse) {
+    rnn_sizes s = {.mode = mode, .H = H, .reverse = reverse};
+    s.G = mode == RNN_LSTM ? 4 : mode == RNN_GRU ? 3 : 1;
+    s.B = h0->shape[0], s.P = w_hh->shape[1];
+    s.N = rows->shape[rows->ndim - 1] ? rows->size / rows->shape[rows->ndim - 1] : 0;
+    s.T = batch_sizes ? batch_sizes->size : s.B ? s.N / s.B : 0;
+    s.batch_sizes = batch_sizes ? batch_sizes->data : NULL;
+    /* Sequences are cut among threads and each thread goes through all steps alone, in chunks of at least 16 rows; when
+     * the weights are large and the sequences few, units are cut instead, and threads meet after each step. */
+    const double weights = (double)(s.G * s.H * s.P * (int64_t)sizeof(real));
+    const double product = 2.0 * (double)s.B * (double)(s.G * s.H * s.P) / 80, fetch = weights / 25;
+    const int by_rows = weights <= (s.B >= 32 ? 2.5e6 : 400e3) || (product > fetch ? product : fetch) < 8000;
+    if (by_rows) {
+        const double work = product * (double)s.T;
+        s.chunks = work < 4 * PAR_GRAIN ? 1 : i64_max(1, i64_min(16, s.B / 16));
+        if (s.chunks > 1) s.chunks &= ~(int64_t)1;
+    }
+    return s;
+}
+static inline void rnn_offsets(rnn_sizes *s, int64_t *at) {
+    s->offset = at;
+    at[0] = 0;
+    for (int64_t t = 0; t < s->T; t++) at[t + 1] = at[t] + rnn_rows(s, t);
+}
+
+typedef struct {
+    const rnn_sizes *s;
+    const void *args;
+    void (*rows)(const void *args, int64_t i, int64_t phase, int64_t panel, int64_t begin, int64_t end);
+    int64_t panels[2]; /* of each phase; 0 where there is no second */
+    int64_t i, phase;
+} rnn_walk;
+
+static void rnn_walk_rows(void *ctx, int64_t chunk) {
+    const rnn_walk *w = ctx;
+    const par_range r = par_chunk(w->s->B, w->s->chunks, chunk, 1);
+    for (int64_t i = 0; i < w->s->T; i++)
+        for (int64_t phase = 0; phase < 2; phase++)
+            for (int64_t p = 0; p < w->panels[phase]; p++) w->rows(w->args, i, phase, p, r.begin, r.end);
+}
+static void rnn_walk_panels(void *ctx, int64_t chunk) {
+    const rnn_walk *w = ctx;
+    const par_range r = par_chunk(w->panels[w->phase], i64_min(w->panels[w->phase], UNIT_CHUNKS), chunk, 1);
+    for (int64_t p = r.begin; p < r.end; p++) w->rows(w->args, w->i, w->phase, p, 0, w->s->B);
+}
+/* Go through all steps in order; within a step and phase, panels and rows are independent. */
+CT_UNUSED static void rnn_go(rnn_walk *w) {
+    if (w->s->chunks) {
+        par_for(w->s->chunks, rnn_walk_rows, w);
+        return;
+    }
+    for (w->i = 0; w->i < w->s->T; w->i++)
+        for (w->phase = 0; w->phase < 2; w->phase++) par_for(i64_min(w->panels[w->phase], UNIT_CHUNKS), rnn_walk_panels, w);
+}
+
+#define RNN_ROWS 48 /* rows that one product takes at once: its result stays in the first cache */
+
+#endif

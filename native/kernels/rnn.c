@@ -1,0 +1,249 @@
+/* rnn.c: recurrent layers, forward: Elman, LSTM (Hochreiter, Schmidhuber 1997; projection: Sak et al. 2014), GRU
+ * (Cho et al. 2014), in PyTorch's formulas and gate order.
+ *
+ *   gx = x W_ih^T + b_ih is made beforehand, for all steps in one product.  Then, for each step,
+ *   Elman  h' = act(gx + W_hh h + b_hh)
+ *   LSTM   i, f, g, o = gx + W_hh h + b_hh;   c' = sig(f) c + sig(i) tanh(g);   h' = [W_hr] sig(o) tanh(c')
+ *   GRU    r, z = sig(gx + W_hh h + b_hh);   n = tanh(gx_n + r (W_hn h + b_hn));   h' = n + z (h - n)
+ *
+ * W_hh is packed once: a panel holds the rows of all gates of VL units side by side, so that after the product of a
+ * panel with the states, everything that those units need is in cache and the cell follows at once.
+ */
+#include "../include/recurrent.h"
+#include "../include/vmath.h"
+
+typedef struct {
+    rnn_sizes s;
+    real *y, *hT, *cT;        /* (N, P), (B, P), (B, H) */
+    real *gates, *cells;      /* (N, 4 H), (N, H): kept for backward */
+    const real *gx, *b_hh;    /* (N, G H), (G H) or NULL */
+    const real *w_hh, *w_hr;  /* (G H, P), (P, H) or NULL */
+    const real *h0, *c0;      /* (B, P), (B, H) */
+    real *packed, *packed_hr; /* panels */
+    real *full;               /* (B, H) states before projection */
+    int64_t panels, vectors;  /* panels of W_hh; vectors in each */
+} rnn_args;
+
+/* Which row of W_hh is lane u of vector v of a panel, or -1. */
+static int64_t row_of(const rnn_args *a, int64_t panel, int64_t v, int64_t u) {
+    const int64_t unit = a->s.G == 1 ? (panel * a->vectors + v) * VL + u : panel * VL + u;
+    return unit >= a->s.H ? -1 : a->s.G == 1 ? unit : v * a->s.H + unit;
+}
+
+/* Row `from` of (.., K) to every `width`-th element of `to`, for VL rows at once; a missing row is zero. */
+static void pack_rows(real *to, int64_t width, const real *const from[], int64_t K) {
+    for (int64_t k = 0; k < K; k++)
+        for (int u = 0; u < VL; u++) to[k * width + u] = from[u] ? from[u][k] : 0;
+}
+static void pack_panel(void *ctx, int64_t panel) {
+    const rnn_args *a = ctx;
+    const int64_t P = a->s.P, width = a->vectors * VL;
+    real *to = a->packed + panel * P * width;
+    const real *from[VBYTES / sizeof(real)];
+    for (int64_t v = 0; v < a->vectors; v++) {
+        for (int u = 0; u < VL; u++) {
+            const int64_t row = row_of(a, panel, v, u);
+            from[u] = row < 0 ? NULL : a->w_hh + row * P;
+        }
+        pack_rows(to + v * VL, width, from, P);
+    }
+}
+static void pack_projection(void *ctx, int64_t panel) {
+    const rnn_args *a = ctx;
+    const int64_t H = a->s.H, width = PANEL * VL;
+    real *to = a->packed_hr + panel * H * width;
+    const real *from[VBYTES / sizeof(real)];
+    for (int64_t v = 0; v < PANEL; v++) {
+        for (int u = 0; u < VL; u++) {
+            const int64_t row = (panel * PANEL + v) * VL + u;
+            from[u] = row < a->s.P ? a->w_hr + row * H : NULL;
+        }
+        pack_rows(to + v * VL, width, from, H);
+    }
+}
+
+/* The state before step i of rows begin ... end: those that were active in the step before, and those that start. */
+CT_INLINE const real *state_before(const rnn_args *a, int64_t i, int64_t b, int64_t *until) {
+    const int64_t before = i ? rnn_step(&a->s, i - 1) : -1, active = rnn_rows(&a->s, before);
+    if (b < active) {
+        *until = active;
+        return a->y + a->s.offset[before] * a->s.P;
+    }
+    *until = a->s.B;
+    return a->h0;
+}
+
+CT_INLINE vreal load_n(const real *p, int64_t n) { return n == VL ? v_load(p) : v_load_part(p, n); }
+CT_INLINE void store_n(real *p, vreal v, int64_t n) {
+    if (n == VL)
+        v_store(p, v);
+    else
+        v_store_part(p, v, n);
+}
+
+static void lstm_cell(const rnn_args *a, int64_t row, const real *pre, const real *c_before, real *h, int64_t u,
+                      int64_t n) {
+    const int64_t H = a->s.H;
+    const vreal i = v_sigmoid(v_load(pre)), f = v_sigmoid(v_load(pre + VL)), g = v_tanh(v_load(pre + 2 * VL)),
+                o = v_sigmoid(v_load(pre + 3 * VL));
+    const vreal c = v_fma(f, load_n(c_before + u, n), i * g);
+    real *gates = a->gates + row * 4 * H + u;
+    store_n(gates, i, n), store_n(gates + H, f, n), store_n(gates + 2 * H, g, n), store_n(gates + 3 * H, o, n);
+    store_n(a->cells + row * H + u, c, n);
+    store_n(h + u, o * v_tanh(c), n);
+}
+
+static void gru_cell(const rnn_args *a, int64_t row, const real *pre, const real *h_before, real *h, int64_t u,
+                     int64_t n) {
+    const int64_t H = a->s.H;
+    const vreal r = v_sigmoid(v_load(pre)), z = v_sigmoid(v_load(pre + VL)), hn = v_load(pre + 2 * VL);
+    const vreal new = v_tanh(v_fma(r, hn, load_n(a->gx + row * 3 * H + 2 * H + u, n)));
+    real *gates = a->gates + row * 4 * H + u;
+    store_n(gates, r, n), store_n(gates + H, z, n), store_n(gates + 2 * H, new, n), store_n(gates + 3 * H, hn, n);
+    store_n(h + u, v_fma(z, load_n(h_before + u, n) - new, new), n);
+}
+
+/* One panel of units of rows [begin, end) in the i-th step. */
+static void forward_rows(const void *args, int64_t i, int64_t phase, int64_t panel, int64_t begin, int64_t end) {
+    const rnn_args *a = args;
+    const rnn_sizes *s = &a->s;
+    const int64_t t = rnn_step(s, i), H = s->H, P = s->P, first = s->offset[t], width = a->vectors * VL;
+    end = i64_min(end, rnn_rows(s, t));
+    real pre[RNN_ROWS * PANEL * VBYTES / sizeof(real)] __attribute__((aligned(64)));
+    if (phase == 1) { /* h' = W_hr full */
+        for (int64_t b = begin; b < end; b += RNN_ROWS) {
+            const int64_t rows = i64_min(RNN_ROWS, end - b), p = panel * PANEL * VL;
+            const tile_args product = {a->full + b * H, H, 1, a->packed_hr + p * H, PANEL * VL, pre, PANEL * VL, 0};
+            tile_product(rows, PANEL, H, &product);
+            for (int64_t r = 0; r < rows; r++)
+                for (int64_t v = 0; v < PANEL && p + v * VL < P; v++)
+                    store_n(a->y + (first + b + r) * P + p + v * VL, v_load(pre + (r * PANEL + v) * VL),
+                            i64_min(VL, P - p - v * VL));
+        }
+        return;
+    }
+    for (int64_t b = begin, until; b < end; b = until) {
+        const real *before = state_before(a, i, b, &until);
+        const real *c_before = before == a->h0 ? a->c0 : a->cells + s->offset[rnn_step(s, i - 1)] * H;
+        until = i64_min(i64_min(until, end), b + RNN_ROWS);
+        const int64_t rows = until - b;
+        for (int64_t v = 0; v < a->vectors; v++) { /* gx + b_hh; the candidate of a GRU takes its gx later */
+            const int64_t at = row_of(a, panel, v, 0);
+            const int64_t unit = s->G == 1 ? at : panel * VL, n = at < 0 ? 0 : i64_min(VL, H - unit);
+            const vreal bias = a->b_hh && n ? load_n(a->b_hh + at, n) : v_zero();
+            const int skip = n == 0 || (s->mode == RNN_GRU && v == 2);
+            for (int64_t r = 0; r < rows; r++)
+                v_store(pre + r * width + v * VL,
+                        skip ? bias : bias + load_n(a->gx + (first + b + r) * s->G * H + at, n));
+        }
+        const tile_args product = {before + b * P, P, 1, a->packed + panel * P * width, width, pre, width, 1};
+        tile_product(rows, a->vectors, P, &product);
+        const int64_t u = panel * VL, n = i64_min(VL, H - u);
+        for (int64_t r = 0; r < rows; r++) {
+            const int64_t row = first + b + r;
+            if (s->mode == RNN_LSTM)
+                lstm_cell(a, row, pre + r * width, c_before + (b + r) * H, a->w_hr ? a->full + (b + r) * H : a->y + row * H,
+                          u, n);
+            else if (s->mode == RNN_GRU)
+                gru_cell(a, row, pre + r * width, before + (b + r) * H, a->y + row * H, u, n);
+            else
+                for (int64_t v = 0; v < a->vectors; v++) {
+                    const int64_t at = (panel * a->vectors + v) * VL;
+                    const vreal x = v_load(pre + r * width + v * VL);
+                    if (at < H)
+                        store_n(a->y + row * H + at, s->mode == RNN_RELU ? v_max(v_zero(), x) : v_tanh(x),
+                                i64_min(VL, H - at));
+                }
+        }
+    }
+}
+
+/* ---- adapters */
+
+static void *data(const ct_array *x) { return x ? x->data : NULL; }
+
+static void lay_out(rnn_args *a, const ct_array *w_hr) {
+    a->vectors = a->s.G == 1 ? PANEL : a->s.G;
+    a->panels = a->s.G == 1 ? ceil_div(a->s.H, PANEL * VL) : ceil_div(a->s.H, VL);
+    a->w_hr = data(w_hr);
+}
+static int64_t bytes_of(const rnn_args *a, int projected) {
+    int64_t reals = a->panels * a->s.P * a->vectors * VL + 16;
+    if (projected) reals += round_up(a->s.P, PANEL * VL) * a->s.H + a->s.B * a->s.H + 16;
+    return round_up(reals * (int64_t)sizeof(real), 64) + (a->s.T + 1) * (int64_t)sizeof(int64_t);
+}
+static void forward(rnn_args *a, void *work) {
+    rnn_sizes *s = &a->s;
+    rnn_offsets(s, work);
+    real *at = (real *)((char *)work + round_up((s->T + 1) * (int64_t)sizeof(int64_t), 64));
+    a->packed = at, at += a->panels * s->P * a->vectors * VL;
+    const int64_t projections = a->w_hr ? ceil_div(s->P, PANEL * VL) : 0;
+    a->packed_hr = at, at += projections * PANEL * VL * s->H;
+    a->full = at;
+    if (s->N) {
+        if ((double)s->G * (double)s->H * (double)s->P < 2 * PAR_GRAIN)
+            for (int64_t p = 0; p < a->panels; p++) pack_panel(a, p);
+        else
+            par_for(a->panels, pack_panel, a);
+        if (a->w_hr) par_for(projections, pack_projection, a);
+        rnn_walk walk = {.s = s, .args = a, .rows = forward_rows, .panels = {a->panels, projections}};
+        rnn_go(&walk);
+    }
+    for (int64_t b = 0; b < s->B; b++) { /* the state after each sequence's last step */
+        int64_t last = s->reverse ? 0 : s->T - 1;
+        while (last >= 0 && rnn_rows(s, last) <= b) last--;
+        const real *h = s->T == 0 || last < 0 ? a->h0 + b * s->P : a->y + (s->offset[last] + b) * s->P;
+        for (int64_t k = 0; k < s->P; k++) a->hT[b * s->P + k] = h[k];
+        if (!a->cT) continue;
+        const real *c = s->T == 0 || last < 0 ? a->c0 + b * s->H : a->cells + (s->offset[last] + b) * s->H;
+        for (int64_t k = 0; k < s->H; k++) a->cT[b * s->H + k] = c[k];
+    }
+}
+
+/* (gx, w_hh, b_hh?, w_hr?, h0, c0, batch_sizes?; reverse) -> y, hT, cT, gates, cells */
+static rnn_args lstm_args(const ct_call *call) {
+    rnn_args a = {.s = rnn_size(call->in[0], call->in[1], call->in[4], call->in[6], RNN_LSTM, call->in[5]->shape[1],
+                                (int)call->ints[0])};
+    lay_out(&a, call->in[3]);
+    return a;
+}
+static int64_t lstm_work(const ct_call *call) {
+    rnn_args a = lstm_args(call);
+    return bytes_of(&a, call->in[3] != NULL) + 128;
+}
+static void lstm(const ct_call *call) {
+    rnn_args a = lstm_args(call);
+    a.gx = data(call->in[0]), a.w_hh = data(call->in[1]), a.b_hh = data(call->in[2]);
+    a.h0 = data(call->in[4]), a.c0 = data(call->in[5]);
+    a.y = data(call->out[0]), a.hT = data(call->out[1]), a.cT = data(call->out[2]);
+    a.gates = data(call->out[3]), a.cells = data(call->out[4]);
+    forward(&a, call->work);
+}
+
+/* (gx, w_hh, b_hh?, h0, batch_sizes?; reverse) -> y, hT, gates;  Elman: (...; reverse, relu) -> y, hT */
+static rnn_args simple_args(const ct_call *call, int mode) {
+    rnn_args a = {.s = rnn_size(call->in[0], call->in[1], call->in[3], call->in[4], mode, call->in[3]->shape[1],
+                                (int)call->ints[0])};
+    lay_out(&a, NULL);
+    return a;
+}
+static void simple(const ct_call *call, int mode) {
+    rnn_args a = simple_args(call, mode);
+    a.gx = data(call->in[0]), a.w_hh = data(call->in[1]), a.b_hh = data(call->in[2]), a.h0 = data(call->in[3]);
+    a.y = data(call->out[0]), a.hT = data(call->out[1]);
+    if (mode == RNN_GRU) a.gates = data(call->out[2]);
+    forward(&a, call->work);
+}
+static int64_t gru_work(const ct_call *call) {
+    rnn_args a = simple_args(call, RNN_GRU);
+    return bytes_of(&a, 0) + 128;
+}
+static void gru(const ct_call *call) { simple(call, RNN_GRU); }
+static int64_t rnn_work(const ct_call *call) {
+    rnn_args a = simple_args(call, RNN_TANH);
+    return bytes_of(&a, 0) + 128;
+}
+static void rnn(const ct_call *call) { simple(call, call->ints[1] ? RNN_RELU : RNN_TANH); }
+
+static const ct_kernel rows[] = {{"lstm", lstm, lstm_work}, {"gru", gru, gru_work}, {"rnn", rnn, rnn_work}};
+CT_KERNELS(rnn, rows);
