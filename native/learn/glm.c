@@ -389,4 +389,15 @@ static void outer(double *G, const real *S, const real *X, int64_t x_row, int64_
     }
 }
 
-const ct_glm_api CT_NAME(ct_glm) = {scores_work, scores, scores_csr, loss_work, loss_dense, loss_csr, loss_csr_work, outer};
+static void link_chunk(void *ctx, int64_t chunk) {
+    const scores_ctx *c = ctx;
+    par_range range = par_chunk(c->n, c->chunks, chunk, 4);
+    link_block(c->S + range.begin * c->K, range.end - range.begin, c->K);
+}
+
+static void link_all(real *S, int64_t n, int64_t K) {
+    scores_ctx c = {S, NULL, NULL, NULL, NULL, NULL, NULL, K, 0, 0, n, 0, K, par_count(n, 3.0 * (double)K, 64), 1};
+    ct_par_for(c.chunks, link_chunk, &c);
+}
+
+const ct_glm_api CT_NAME(ct_glm) = {scores_work, scores, scores_csr, loss_work, loss_dense, loss_csr, loss_csr_work, outer, link_all};

@@ -36,6 +36,7 @@ typedef struct {
     /* G (K, p) = S^T X in double; workspace as for `loss` */
     void (*outer)(double *G, const real *S /* (n, K) */, const real *X /* (n, p) */, int64_t x_row, int64_t n, int64_t p,
                   int64_t K, void *work);
+    void (*link)(real *S, int64_t n, int64_t K); /* scores (n, K) to probabilities, in place */
 } ct_glm_api;
 
 extern const ct_glm_api CT_NAME(ct_glm);

@@ -149,6 +149,8 @@ class _Writer:
 
     def object(self, value, where):
         cls = type(value)
+        if cls.__module__ == "corten.compat.sklearn":  # a stand-in: write the class it stands for
+            cls = cls.__mro__[1]
         path = _class_path(cls) if cls.__module__.startswith(("corten.learn", "sklearn.")) else ""
         own = _OURS.match(path) and (isinstance(value, BaseEstimator) or hasattr(cls, "_corten_restore"))
         if not own and path not in _ALLOWED:

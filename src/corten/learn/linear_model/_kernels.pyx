@@ -29,6 +29,7 @@ cdef extern from "include/learn/glm.h":
                            void *w, void *Wt, void *b, int64_t n, int64_t p, int64_t K, void *work) noexcept nogil
         int64_t (*loss_csr_work)(int64_t n, int64_t p, int64_t K) noexcept nogil
         void (*outer)(double *G, void *S, void *X, int64_t x_row, int64_t n, int64_t p, int64_t K, void *work) noexcept nogil
+        void (*link)(void *S, int64_t n, int64_t K) noexcept nogil
 
 cdef extern from "include/learn/cd.h":
     ctypedef struct cd_problem:
@@ -126,6 +127,16 @@ def scores_csr(X, Wt, b, int link=0):
     cdef void *bias = address(b)
     with nogil:
         api.scores_csr(s, K, d, i, ip, w, bias, link, n, K)
+    return S
+
+
+def link(S):
+    """Scores (n, K) to probabilities in place: the logistic function for K = 1, softmax otherwise; returns S."""
+    cdef const ct_glm_api *api = <const ct_glm_api *>find_api(b"glm", dtype_of(S))
+    cdef int64_t n = S.shape[0], K = S.shape[1]
+    cdef void *s = address(S)
+    with nogil:
+        api.link(s, n, K)
     return S
 
 

@@ -24,6 +24,7 @@ class Moments:
     x_mean: np.ndarray
     y_mean: np.ndarray
     weight: float
+    sums: np.ndarray  # (p,) weighted sums of the columns of X
 
     def finite(self):
         """False when some value of the data (or a product of values) is not finite."""
@@ -56,10 +57,11 @@ def moments(X, Y=None, weights=None, *, center=True):
                 shift[p:] = Y[::step].mean(axis=0, dtype=np.float64)
     G = gram(X, Y, None if weights is None else np.ascontiguousarray(weights, dtype=X.dtype), shift)
     total = float(G[-1, -1])
+    sums = G[-1, :p] + total * shift[:p]
     mean = np.zeros(p + t)
     if center:
         with np.errstate(all="ignore"):
             off = G[-1, :-1] / total
             mean = shift + off
             G = G[:-1, :-1] - total * np.outer(off, off)
-    return Moments(G[:p, :p], G[:p, p : p + t], G[p : p + t, p : p + t], mean[:p], mean[p:], total)
+    return Moments(G[:p, :p], G[:p, p : p + t], G[p : p + t, p : p + t], mean[:p], mean[p:], total, sums)

@@ -1,0 +1,1 @@
+"""Run unmodified scripts of other libraries on Corten."""

@@ -1,0 +1,13 @@
+"""scikit-learn's estimator checks on every estimator of corten.learn.impute."""
+
+import pytest
+from families import expected_failures, instances
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from corten.learn import impute
+
+
+@pytest.mark.filterwarnings("ignore")
+@parametrize_with_checks(instances(impute), expected_failed_checks=expected_failures)
+def test_check(estimator, check):
+    check(estimator)

@@ -1,0 +1,19 @@
+"""scikit-learn's estimator checks on every estimator of corten.learn.linear_model."""
+
+import pytest
+from families import expected_failures, instances
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from corten.learn import linear_model
+
+MORE = [
+    linear_model.Ridge(solver="svd"),
+    linear_model.LogisticRegression(solver="newton-cholesky"),
+    linear_model.LogisticRegression(solver="saga", l1_ratio=0.5),
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@parametrize_with_checks([*instances(linear_model), *MORE], expected_failed_checks=expected_failures)
+def test_check(estimator, check):
+    check(estimator)
