@@ -14,7 +14,7 @@ from setuptools.command.build_ext import build_ext
 NATIVE = Path("native")
 KERNELS = sorted(NATIVE.glob("kernels/*.c")) + sorted(NATIVE.glob("learn/*.c"))
 PLAIN = sorted(NATIVE.glob("*.c"))
-HEADERS = sorted(str(p) for p in (NATIVE / "include").rglob("*.*"))
+HEADERS = sorted(str(p) for p in NATIVE.rglob("*.*") if p.suffix in (".h", ".def"))
 
 SANITIZE = os.environ.get("CORTEN_SANITIZE", "")  # for example "address,undefined"
 FLAGS = ["-std=gnu11", "-O3", "-g0", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math",
@@ -69,10 +69,11 @@ class Build(build_ext):
         def compile_one(job):
             source, target, flags = job
             stamp = target.with_suffix(".cmd")
-            command = [*compiler, *flags, "-c", str(source), "-o", str(target)]
-            inputs = [source, *map(Path, HEADERS)]
-            if target.exists() and stamp.exists() and stamp.read_text() == " ".join(command):
-                if all(p.stat().st_mtime <= target.stat().st_mtime for p in inputs):
+            depends = target.with_suffix(".d")
+            command = [*compiler, *flags, "-MMD", "-MF", str(depends), "-c", str(source), "-o", str(target)]
+            if target.exists() and depends.exists() and stamp.exists() and stamp.read_text() == " ".join(command):
+                inputs = [Path(p) for p in depends.read_text().partition(":")[2].replace("\\\n", " ").split()]
+                if all(p.exists() and p.stat().st_mtime <= target.stat().st_mtime for p in inputs):
                     return str(target)
             target.parent.mkdir(parents=True, exist_ok=True)
             subprocess.run(command, check=True)
