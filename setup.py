@@ -14,7 +14,7 @@ from setuptools.command.build_ext import build_ext
 NATIVE = Path("native")
 KERNELS = sorted(NATIVE.glob("kernels/*.c")) + sorted(NATIVE.glob("learn/*.c"))
 PLAIN = [NATIVE / "dispatch.c", NATIVE / "par.c", NATIVE / "pool.c", NATIVE / "copy.c"]
-HEADERS = sorted(str(p) for p in (NATIVE / "include").iterdir())
+HEADERS = sorted(str(p) for p in (NATIVE / "include").rglob("*.*"))
 
 SANITIZE = os.environ.get("CORTEN_SANITIZE", "")  # for example "address,undefined"
 FLAGS = ["-std=gnu11", "-O3", "-g0", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math",

@@ -13,6 +13,8 @@ static int64_t chunk_count(int64_t n, int64_t k) {
     return i64_max(1, i64_min(c, i64_max(2, n / (4 * k))));
 }
 
+static int64_t seed_chunks(int64_t n) { return i64_max(1, i64_min(CHUNKS, ceil_div(n, 512))); }
+
 static int64_t assign_work(int64_t n, int64_t d, int64_t k) {
     int64_t chunks = chunk_count(n, k);
     int64_t packed = i64_max(panel_size(k, d), 2 * k) + panel_count(k) * PANEL_WIDTH;
@@ -260,9 +262,50 @@ static double inertia(real *distances, const lloyd_rows *X, const real *sample_w
     return sum;
 }
 
+/* ---- centring ---- */
+
+typedef struct {
+    real *out;
+    const real *X, *mean;
+    double *partial;
+    int64_t n, d, chunks;
+    double sign;
+} center_ctx;
+
+static void column_sums_chunk(void *arg, int64_t chunk) {
+    const center_ctx *s = arg;
+    par_range rows = par_chunk(s->n, s->chunks, chunk, 1);
+    double *sum = s->partial + chunk * s->d;
+    for (int64_t j = 0; j < s->d; j++) sum[j] = 0;
+    for (int64_t i = rows.begin; i < rows.end; i++)
+        for (int64_t j = 0; j < s->d; j++) sum[j] += (double)s->X[i * s->d + j];
+}
+
+static void column_means(double *mean, const real *X, int64_t n, int64_t d, double *partial) {
+    center_ctx s = {.X = X, .partial = partial, .n = n, .d = d, .chunks = seed_chunks(n)};
+    par_for(s.chunks, column_sums_chunk, &s);
+    for (int64_t j = 0; j < d; j++) {
+        mean[j] = 0;
+        for (int64_t c = 0; c < s.chunks; c++) mean[j] += partial[c * d + j];
+        mean[j] /= (double)n;
+    }
+}
+
+static void shift_rows_chunk(void *arg, int64_t chunk) {
+    const center_ctx *s = arg;
+    par_range rows = par_chunk(s->n, s->chunks, chunk, 1);
+    real sign = (real)s->sign;
+    for (int64_t i = rows.begin; i < rows.end; i++)
+        for (int64_t j = 0; j < s->d; j++) s->out[i * s->d + j] = s->X[i * s->d + j] + sign * s->mean[j];
+}
+
+static void shift_rows(real *out, const real *X, const real *mean, double sign, int64_t n, int64_t d) {
+    center_ctx s = {.out = out, .X = X, .mean = mean, .n = n, .d = d, .sign = sign, .chunks = seed_chunks(n)};
+    par_for(s.chunks, shift_rows_chunk, &s);
+}
+
 /* ---- k-means++ ---- */
 
-static int64_t seed_chunks(int64_t n) { return i64_max(1, i64_min(CHUNKS, ceil_div(n, 512))); }
 static int64_t seed_work(int64_t d, int64_t T) {
     return (int64_t)sizeof(real) * (panel_size(T, d) + PANEL_WIDTH * panel_count(T)) + 256;
 }
@@ -292,7 +335,7 @@ CT_INLINE void seed_rows(const seed_ctx *s, int nv, int64_t i, int count, int64_
         double w = s->weight ? (double)s->weight[i + r] : 1.0;
         for (int64_t t = 0; t < left; t++) {
             ((real *)s->out[p * PANEL_WIDTH + t])[i + r] = e[t];
-            potential[p * PANEL_WIDTH + t] += w * (double)e[t];
+            potential[t] += w * (double)e[t];
         }
     }
 }
@@ -302,7 +345,9 @@ CT_INLINE void seed_dense(const seed_ctx *s, int nv, par_range rows, int64_t p, 
     for (int64_t i = rows.begin; i < rows.end; i += PANEL_ROWS) {
         const real *x[PANEL_ROWS];
         int count = panel_rows(s->X->n, s->X->data, d, i, x);
-        panel_acc acc = {0};
+        panel_acc acc;
+        for (int r = 0; r < PANEL_ROWS; r++)
+            for (int v = 0; v < nv; v++) acc.at[r][v] = v_zero();
         panel_dot(nv, d, x, 1, s->packed + p * d * PANEL_WIDTH, PANEL_WIDTH, &acc);
         seed_rows(s, nv, i, count, p, &acc, potential);
     }
@@ -324,15 +369,16 @@ static void seed_csr(const seed_ctx *s, par_range rows, int64_t p, double *poten
 static void seed_chunk(void *arg, int64_t chunk) {
     const seed_ctx *s = arg;
     par_range rows = par_chunk(s->X->n, s->chunks, chunk, PANEL_ROWS);
-    double *potential = s->potentials + chunk * s->T;
-    for (int64_t t = 0; t < s->T; t++) potential[t] = 0;
     for (int64_t p = 0; p < panel_count(s->T); p++) {
+        double potential[PANEL_VECS * VBYTES / sizeof(real)] = {0}; /* here, not in the shared array: no false sharing */
         if (s->X->indices)
             seed_csr(s, rows, p, potential);
         else if (panel_vecs(s->T, p) == 1)
             seed_dense(s, 1, rows, p, potential);
         else
             seed_dense(s, PANEL_VECS, rows, p, potential);
+        for (int64_t t = p * PANEL_WIDTH; t < i64_min(s->T, (p + 1) * PANEL_WIDTH); t++)
+            s->potentials[chunk * s->T + t] = potential[t - p * PANEL_WIDTH];
     }
 }
 
@@ -458,4 +504,6 @@ extern const ct_lloyd_api CT_NAME(ct_lloyd);
 const ct_lloyd_api CT_NAME(ct_lloyd) = {
     assign_work, norms,          assign,      inertia,     seed_chunks,  seed_work,
     seed_distances, seed_search, elkan_start, elkan_assign, elkan_shift,
+    column_means,
+    shift_rows,
 };

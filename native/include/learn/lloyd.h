@@ -48,6 +48,10 @@ typedef struct {
                          const real *next /* (k) */, int64_t k, void *work);
     void (*elkan_shift)(real *upper, real *lower, const int32_t *labels, const real *shift /* (k) */, int64_t n,
                         int64_t k);
+
+    /* means of the columns of dense rows (partial: seed_chunks(n) * d); out = X + sign * mean, out may be X */
+    void (*column_means)(double *mean /* (d) */, const real *X, int64_t n, int64_t d, double *partial);
+    void (*shift_rows)(real *out, const real *X, const real *mean /* (d) */, double sign, int64_t n, int64_t d);
 } ct_lloyd_api;
 
 #endif

@@ -9,11 +9,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._base import (
-    BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, ConvergenceWarning, Interval, StrOptions,
-    TransformerMixin, _fit_context, check_array, check_is_fitted, check_random_state, check_sample_weight,
+    ClassNamePrefixFeaturesOutMixin, ClusterMixin, ConvergenceWarning, Estimator, Interval, StrOptions,
+    TransformerMixin, check_array, check_is_fitted, check_random_state, check_sample_weight, fit_context,
     validate_data,
 )  # fmt: skip
-from ._lloyd import Rows
+from ._lloyd import Rows, column_means, shift_rows
 
 __all__ = ["KMeans", "MiniBatchKMeans", "k_means", "kmeans_plusplus"]
 
@@ -24,8 +24,10 @@ def _is_array(init) -> bool:
     )
 
 
-def _variance(X) -> float:
-    """Mean over the features of their variances."""
+def _variance(X, centred: Rows | None = None) -> float:
+    """Mean over the features of their variances; of centred rows, that is their mean squared norm over n_features."""
+    if centred is not None:
+        return float(np.mean(centred.row_norms(), dtype=np.float64)) / X.shape[1]
     if sp.issparse(X):
         n = X.shape[0]
         mean = np.asarray(X.sum(axis=0), dtype=np.float64).ravel() / n
@@ -153,7 +155,7 @@ def _elkan(rows: Rows, sample_weight, centers, max_iter, verbose, tol):
     return labels, rows.inertia(labels, centers, sample_weight), centers, i + 1
 
 
-class _BaseKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
+class _BaseKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Estimator):
     """Everything but the fit."""
 
     _parameter_constraints: dict = {
@@ -175,7 +177,6 @@ class _BaseKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixi
     def _check_starts(self, X, default_n_init):
         if X.shape[0] < self.n_clusters:
             raise ValueError(f"n_samples={X.shape[0]} should be >= n_clusters={self.n_clusters}.")
-        self._tol = 0 if self.tol == 0 else _variance(X) * self.tol
         if self.n_init != "auto":
             self._n_init = self.n_init
         elif callable(self.init) or (isinstance(self.init, str) and self.init == "random"):
@@ -357,13 +358,11 @@ class KMeans(_BaseKMeans):
         self.copy_x = copy_x
         self.algorithm = algorithm
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
         """Cluster the rows of X (n_samples, n_features), dense or CSR; y is ignored."""
-        X = validate_data(
-            self, X, accept_sparse="csr", dtype=[np.float64, np.float32], order="C", copy=self.copy_x,
-            accept_large_sparse=False,
-        )  # fmt: skip
+        given = X
+        X = self._validate(X, reset=True)
         self._check_starts(X, default_n_init=10)
         algorithm = self.algorithm
         if algorithm == "elkan" and self.n_clusters == 1:
@@ -379,11 +378,15 @@ class KMeans(_BaseKMeans):
         dense = not sp.issparse(X)
         mean = None
         if dense:  # differences of centred rows lose less
-            mean = X.mean(axis=0)
-            X -= mean
+            mean = column_means(X)
+            keep = self.copy_x and hasattr(given, "__array__") and np.may_share_memory(X, np.asarray(given))
+            centred = np.empty_like(X) if keep else X
+            shift_rows(centred, X, mean, -1.0)
+            X = centred
             if _is_array(init):
                 init -= mean
         rows = Rows(X)
+        self._tol = 0 if self.tol == 0 else _variance(X, rows if dense else None) * self.tol
         best = None
         run = _elkan if algorithm == "elkan" else _lloyd
         weights = _unit(sample_weight)
@@ -399,7 +402,7 @@ class KMeans(_BaseKMeans):
                     best = found
         finally:
             if dense and not self.copy_x:
-                X += mean
+                shift_rows(X, X, mean, 1.0)
         labels, inertia, centers, n_iter = best
         if dense:
             centers = centers + mean
@@ -489,6 +492,7 @@ class MiniBatchKMeans(_BaseKMeans):
 
     def _check_sizes(self, X):
         self._check_starts(X, default_n_init=3)
+        self._tol = 0 if self.tol == 0 else _variance(X) * self.tol
         self._batch_size = min(self.batch_size, X.shape[0])
         size = self.init_size
         if size is None:
@@ -574,7 +578,7 @@ class MiniBatchKMeans(_BaseKMeans):
             return True
         return False
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
         """Cluster the rows of X (n_samples, n_features), dense or CSR; y is ignored."""
         X = self._validate(X, reset=True)
@@ -621,7 +625,7 @@ class MiniBatchKMeans(_BaseKMeans):
             self.inertia_ = self._ewa_inertia * np.sum(sample_weight)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
         """Move the centres by one batch X (n_samples, n_features)."""
         fitted = hasattr(self, "cluster_centers_")

@@ -34,6 +34,8 @@ cdef extern from "include/learn/lloyd.h":
                              const void *next, int64_t k, void *work) nogil
         void (*elkan_shift)(void *upper, void *lower, const int32_t *labels, const void *shift, int64_t n,
                             int64_t k) nogil
+        void (*column_means)(double *mean, const void *X, int64_t n, int64_t d, double *partial) nogil
+        void (*shift_rows)(void *out, const void *X, const void *mean, double sign, int64_t n, int64_t d) nogil
 
 
 cdef inline void *address(object array) except? NULL:
@@ -193,3 +195,27 @@ cdef int cdef_norms(Rows self) except -1:
     with nogil:
         self.api.norms(&self.rows, out)
     return 0
+
+
+def column_means(X):
+    """Means of the columns of X (n, d), in its dtype."""
+    cdef const ct_lloyd_api *api = <const ct_lloyd_api *> find_api(b"lloyd", X.dtype == np.float64)
+    cdef int64_t n = X.shape[0], d = X.shape[1]
+    mean, partial = np.empty(d), np.empty((api.seed_chunks(n), d))
+    cdef double *m = <double *> address(mean)
+    cdef double *p = <double *> address(partial)
+    cdef void *x = address(X)
+    with nogil:
+        api.column_means(m, x, n, d, p)
+    return mean.astype(X.dtype)
+
+
+def shift_rows(out, X, mean, double sign):
+    """``out = X + sign * mean``; ``out`` may be X."""
+    cdef const ct_lloyd_api *api = <const ct_lloyd_api *> find_api(b"lloyd", X.dtype == np.float64)
+    cdef int64_t n = X.shape[0], d = X.shape[1]
+    cdef void *o = address(out)
+    cdef void *x = address(X)
+    cdef void *m = address(mean)
+    with nogil:
+        api.shift_rows(o, x, m, sign, n, d)
