@@ -1,0 +1,188 @@
+/* kernel_rows.c: blocks of kernel matrices. The inner products stay in registers and leave them as kernel values. */
+#include "../include/learn/kernel_rows.h"
+
+#include <math.h>
+
+#include "../include/learn/panel.h"
+#include "../include/par.h"
+
+/* exp(x) for x <= 0: 2^n * e^r, n = round(x / ln 2), |r| <= ln 2 / 2, e^r by its Taylor polynomial; 0 where the result
+ * would be subnormal.  Relative error below 2 ulp. */
+CT_INLINE vreal exp_nonpositive(vreal x) {
+#if CT_REAL_DOUBLE
+    const vreal magic = v_set1(6755399441055744.0); /* 1.5 * 2^52: adding it rounds to an integer in the low bits */
+    vmask tiny = x < v_set1(-708.0);
+    x = v_max(x, v_set1(-708.0));
+    vreal shifted = v_fma(x, v_set1(1.4426950408889634), magic), n = shifted - magic;
+    vreal r = v_fma(n, v_set1(-6.93147180369123816490e-01), x);
+    r = v_fma(n, v_set1(-1.90821492927058770002e-10), r);
+    static const double c[] = {1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
+                               1.0 / 720,       1.0 / 120,      1.0 / 24,      1.0 / 6,      0.5,         1.0, 1.0};
+    vreal p = v_set1(c[0]);
+#pragma GCC unroll 16
+    for (int i = 1; i < 13; i++) p = v_fma(p, r, v_set1(c[i]));
+    vint bits = (vint)p + ((vint)shifted << 52);
+#else
+    const vreal magic = v_set1(12582912.0f); /* 1.5 * 2^23 */
+    vmask tiny = x < v_set1(-87.0f);
+    x = v_max(x, v_set1(-87.0f));
+    vreal shifted = v_fma(x, v_set1(1.44269504f), magic), n = shifted - magic;
+    vreal r = v_fma(n, v_set1(-0.693359375f), x);
+    r = v_fma(n, v_set1(2.12194440e-4f), r);
+    static const float c[] = {1.0f / 5040, 1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f};
+    vreal p = v_set1(c[0]);
+#pragma GCC unroll 8
+    for (int i = 1; i < 8; i++) p = v_fma(p, r, v_set1(c[i]));
+    vint bits = (vint)p + ((vint)shifted << 23);
+#endif
+    return v_and(~tiny, (vreal)bits);
+}
+
+/* k(a, x) from a.x and the squared norms of both:
+ *   linear a.x, poly (gamma a.x + coef0)^degree, rbf exp(-gamma |a - x|^2), sigmoid tanh(gamma a.x + coef0) */
+CT_INLINE vreal kernel_value(const kernel_spec *spec, vreal dot, vreal norm_a, vreal norm_x) {
+    switch (spec->kind) {
+    case KERNEL_RBF: {
+        vreal e = v_max(v_fma(v_set1(-2), dot, norm_a + norm_x), v_zero());
+        return exp_nonpositive(e * v_set1((real)-spec->gamma));
+    }
+    case KERNEL_POLY: {
+        vreal base = v_fma(v_set1((real)spec->gamma), dot, v_set1((real)spec->coef0)), power = v_set1(1);
+        for (int64_t e = spec->degree; e > 0; e >>= 1) {
+            if (e & 1) power = power * base;
+            base = base * base;
+        }
+        return power;
+    }
+    case KERNEL_SIGMOID: {
+        vreal x = v_fma(v_set1((real)spec->gamma), dot, v_set1((real)spec->coef0));
+        for (int l = 0; l < VL; l++) x[l] = (real)tanh((double)x[l]);
+        return x;
+    }
+    default: return dot;
+    }
+}
+
+static int64_t packed_size(int64_t n, int64_t d) { return panel_size(n, d); }
+static int64_t row_size(int64_t n) { return panel_count(n) * PANEL_WIDTH; }
+
+typedef struct {
+    real *packed, *norms;
+    const real *X;
+    int64_t n, d, chunks;
+} pack_ctx;
+
+static void pack_chunk(void *arg, int64_t chunk) {
+    const pack_ctx *s = arg;
+    par_range panels = par_chunk(panel_count(s->n), s->chunks, chunk, 1);
+    for (int64_t p = panels.begin; p < panels.end; p++) {
+        panel_pack(s->n, s->d, s->X, s->d, p, s->packed + p * s->d * PANEL_WIDTH);
+        for (int64_t j = p * PANEL_WIDTH; j < (p + 1) * PANEL_WIDTH; j++)
+            s->norms[j] = j < s->n ? row_dot(s->d, s->X + j * s->d, s->X + j * s->d) : 0;
+    }
+}
+
+static void pack(real *packed, real *norms, const real *X, int64_t n, int64_t d) {
+    pack_ctx s = {packed, norms, X, n, d, par_count(n, (double)d, 64)};
+    s.chunks = i64_min(s.chunks, panel_count(n));
+    par_for(s.chunks, pack_chunk, &s);
+}
+
+typedef struct {
+    void *const *out;
+    const kernel_spec *spec;
+    const real *A, *packed, *norms;
+    int64_t m, n, d, chunks;
+    /* CSR */
+    const real *data, *a_norms;
+    const int32_t *indices, *indptr;
+} block_ctx;
+
+CT_INLINE void block_panel(const block_ctx *s, int kind, int nv, int64_t p) {
+    int64_t d = s->d, column = p * PANEL_WIDTH;
+    const real *panel = s->packed + p * d * PANEL_WIDTH;
+    kernel_spec spec = *s->spec;
+    spec.kind = kind; /* a constant here, so that the switch of kernel_value leaves the loops */
+    for (int64_t i = 0; i < s->m; i += PANEL_ROWS) {
+        const real *a[PANEL_ROWS];
+        int count = panel_rows(s->m, s->A, d, i, a);
+        panel_acc acc;
+        for (int r = 0; r < PANEL_ROWS; r++)
+            for (int v = 0; v < nv; v++) acc.at[r][v] = v_zero();
+        panel_dot(nv, d, a, 1, panel, PANEL_WIDTH, &acc);
+        for (int r = 0; r < count; r++) {
+            vreal norm = v_set1(s->a_norms[i + r]);
+            real *out = (real *)s->out[i + r] + column;
+            for (int v = 0; v < nv; v++)
+                v_store(out + v * VL, kernel_value(&spec, acc.at[r][v], norm, v_load(s->norms + column + v * VL)));
+        }
+    }
+}
+
+static void block_chunk(void *arg, int64_t chunk) {
+    const block_ctx *s = arg;
+    par_range panels = par_chunk(panel_count(s->n), s->chunks, chunk, 1);
+    for (int64_t p = panels.begin; p < panels.end; p++) switch (s->spec->kind) {
+        case KERNEL_LINEAR: block_panel(s, KERNEL_LINEAR, PANEL_VECS, p); break;
+        case KERNEL_POLY: block_panel(s, KERNEL_POLY, PANEL_VECS, p); break;
+        case KERNEL_RBF: block_panel(s, KERNEL_RBF, PANEL_VECS, p); break;
+        default: block_panel(s, KERNEL_SIGMOID, PANEL_VECS, p);
+        }
+}
+
+static void block(void *const *out, const kernel_spec *spec, const real *A, int64_t m, const real *packed,
+                  const real *norms, int64_t n, int64_t d) {
+    real a_norms[256];
+    for (int64_t first = 0; first < m; first += 256) {
+        int64_t count = i64_min(256, m - first);
+        for (int64_t i = 0; i < count; i++) a_norms[i] = row_dot(d, A + (first + i) * d, A + (first + i) * d);
+        block_ctx s = {.out = out + first, .spec = spec, .A = A + first * d, .packed = packed, .norms = norms,
+                       .m = count, .n = n, .d = d, .a_norms = a_norms};
+        s.chunks = i64_min(panel_count(n), par_count(n, (double)count * (double)(d + 16) / 16, 64));
+        par_for(s.chunks, block_chunk, &s);
+    }
+}
+
+/* For each sparse row x, its products with a panel of rows a: one load of the panel for each non-zero. */
+static void block_csr_chunk(void *arg, int64_t chunk) {
+    const block_ctx *s = arg;
+    par_range rows = par_chunk(s->n, s->chunks, chunk, 8);
+    for (int64_t p = 0; p < panel_count(s->m); p++) {
+        const real *panel = s->packed + p * s->d * PANEL_WIDTH;
+        int64_t count = i64_min(PANEL_WIDTH, s->m - p * PANEL_WIDTH);
+        for (int64_t i = rows.begin; i < rows.end; i++) {
+            vreal acc[PANEL_VECS];
+            real value[PANEL_VECS * VBYTES / sizeof(real)];
+            for (int v = 0; v < PANEL_VECS; v++) acc[v] = v_zero();
+            for (int32_t q = s->indptr[i]; q < s->indptr[i + 1]; q++) {
+                vreal x = v_set1(s->data[q]);
+                const real *b = panel + (int64_t)s->indices[q] * PANEL_WIDTH;
+                for (int v = 0; v < PANEL_VECS; v++) acc[v] = v_fma(x, v_load(b + v * VL), acc[v]);
+            }
+            for (int v = 0; v < PANEL_VECS; v++) {
+                vreal norm = v_load(s->a_norms + p * PANEL_WIDTH + v * VL);
+                v_store(value + v * VL, kernel_value(s->spec, acc[v], norm, v_set1(s->norms[i])));
+            }
+            for (int64_t r = 0; r < count; r++) ((real *)s->out[p * PANEL_WIDTH + r])[i] = value[r];
+        }
+    }
+}
+
+static void block_csr(void *const *out, const kernel_spec *spec, const real *A_packed, const real *A_norms, int64_t m,
+                      const real *data, const int32_t *indices, const int32_t *indptr, const real *norms, int64_t n,
+                      int64_t d) {
+    block_ctx s = {.out = out, .spec = spec, .packed = A_packed, .norms = norms, .m = m, .n = n, .d = d,
+                   .data = data, .a_norms = A_norms, .indices = indices, .indptr = indptr};
+    s.chunks = par_count(n, (double)m * (double)indptr[n] / (double)(n ? n : 1) / 8, 64);
+    par_for(s.chunks, block_csr_chunk, &s);
+}
+
+static void diagonal(real *out, const kernel_spec *spec, const real *norms, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        vreal norm = v_set1(norms[i]);
+        out[i] = kernel_value(spec, norm, norm, norm)[0];
+    }
+}
+
+extern const ct_kernel_rows_api CT_NAME(ct_kernel_rows);
+const ct_kernel_rows_api CT_NAME(ct_kernel_rows) = {packed_size, row_size, pack, block, block_csr, diagonal};
