@@ -38,6 +38,18 @@ CT_INLINE vreal exp_nonpositive(vreal x) {
     return v_and(~tiny, (vreal)bits);
 }
 
+/* |x|^2 added up in the order of panel_dot: the distance of a row to itself, |x|^2 + |x|^2 - 2 x.x, is zero exactly, and
+ * a sparse row, which skips zeros, gets the same bits as a dense one. */
+static real squared_norm(const real *x, int64_t count) {
+    real sum = 0;
+    for (int64_t k = 0; k < count; k++) sum = s_fma(x[k], x[k], sum);
+    return sum;
+}
+
+static void norms_csr(real *norms, const real *data, const int32_t *indptr, int64_t n) {
+    for (int64_t i = 0; i < n; i++) norms[i] = squared_norm(data + indptr[i], indptr[i + 1] - indptr[i]);
+}
+
 /* k(a, x) from a.x and the squared norms of both:
  *   linear a.x, poly (gamma a.x + coef0)^degree, rbf exp(-gamma |a - x|^2), sigmoid tanh(gamma a.x + coef0) */
 CT_INLINE vreal kernel_value(const kernel_spec *spec, vreal dot, vreal norm_a, vreal norm_x) {
@@ -76,9 +88,16 @@ static void pack_chunk(void *arg, int64_t chunk) {
     const pack_ctx *s = arg;
     par_range panels = par_chunk(panel_count(s->n), s->chunks, chunk, 1);
     for (int64_t p = panels.begin; p < panels.end; p++) {
-        panel_pack(s->n, s->d, s->X, s->d, p, s->packed + p * s->d * PANEL_WIDTH);
-        for (int64_t j = p * PANEL_WIDTH; j < (p + 1) * PANEL_WIDTH; j++)
-            s->norms[j] = j < s->n ? row_dot(s->d, s->X + j * s->d, s->X + j * s->d) : 0;
+        real *panel = s->packed + p * s->d * PANEL_WIDTH;
+        panel_pack(s->n, s->d, s->X, s->d, p, panel);
+        for (int v = 0; v < PANEL_VECS; v++) {
+            vreal sum = v_zero();
+            for (int64_t k = 0; k < s->d; k++) {
+                vreal x = v_load(panel + k * PANEL_WIDTH + v * VL);
+                sum = v_fma(x, x, sum);
+            }
+            v_store(s->norms + p * PANEL_WIDTH + v * VL, sum);
+        }
     }
 }
 
@@ -135,7 +154,7 @@ static void block(void *const *out, const kernel_spec *spec, const real *A, int6
     real a_norms[256];
     for (int64_t first = 0; first < m; first += 256) {
         int64_t count = i64_min(256, m - first);
-        for (int64_t i = 0; i < count; i++) a_norms[i] = row_dot(d, A + (first + i) * d, A + (first + i) * d);
+        for (int64_t i = 0; i < count; i++) a_norms[i] = squared_norm(A + (first + i) * d, d);
         block_ctx s = {.out = out + first, .spec = spec, .A = A + first * d, .packed = packed, .norms = norms,
                        .m = count, .n = n, .d = d, .a_norms = a_norms};
         s.chunks = i64_min(panel_count(n), par_count(n, (double)count * (double)(d + 16) / 16, 64));
@@ -185,4 +204,4 @@ static void diagonal(real *out, const kernel_spec *spec, const real *norms, int6
 }
 
 extern const ct_kernel_rows_api CT_NAME(ct_kernel_rows);
-const ct_kernel_rows_api CT_NAME(ct_kernel_rows) = {packed_size, row_size, pack, block, block_csr, diagonal};
+const ct_kernel_rows_api CT_NAME(ct_kernel_rows) = {packed_size, row_size, pack, block, block_csr, diagonal, norms_csr};

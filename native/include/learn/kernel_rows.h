@@ -27,6 +27,8 @@ typedef struct {
                       const real *norms /* (n) */, int64_t n, int64_t d);
     /* k(x, x) of rows with these squared norms */
     void (*diagonal)(real *out, const kernel_spec *spec, const real *norms, int64_t n);
+    /* squared norms of CSR rows */
+    void (*norms_csr)(real *norms, const real *data, const int32_t *indptr /* (n + 1) */, int64_t n);
 } ct_kernel_rows_api;
 
 #endif

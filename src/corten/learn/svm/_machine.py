@@ -15,6 +15,7 @@ from .._base import (
 from ._smo import KernelRows, Solver
 
 num_samples = from_sklearn("utils.validation._num_samples")
+_SMALL = 1000  # samples below which float64 costs nothing worth saving
 _BLOCK = 512  # rows of a prediction whose kernel values are held at once
 _NOT_FINITE = (
     "The dual coefficients or intercepts are not finite. The input data may contain large values and need to be"
@@ -166,7 +167,7 @@ class BaseKernelMachine(Estimator):
     def _kernel_rows(self, X, dtype=None):
         """Rows of the kernel matrix of X.
 
-        An rbf kernel is computed in float32 where that changes its values by no more than some 1e-5: squared distances
+        An rbf kernel of many samples is computed in float32 where that changes its values by no more than some 1e-5: squared distances
         come from inner products, so gamma times the largest squared norm about the centre must be moderate. Everything
         else is computed in float64.
         """
@@ -177,7 +178,7 @@ class BaseKernelMachine(Estimator):
             center = X.mean(axis=0, dtype=np.float64)
         if dtype is None:
             dtype = np.float64
-            if self.kernel == "rbf" and self.tol >= 1e-5 and X.shape[0]:
+            if self.kernel == "rbf" and self.tol >= 1e-5 and X.shape[0] >= _SMALL:
                 if center is None:
                     largest = float(X.multiply(X).sum(axis=1).max())
                 else:
@@ -187,6 +188,8 @@ class BaseKernelMachine(Estimator):
                     )
                 if np.isfinite(largest) and self._gamma * largest <= 32.0:
                     dtype = np.float32
+        if dtype == np.float64:
+            center = None  # then dense and sparse rows give the same bits
         rows = KernelRows(X, self.kernel, dtype, self._gamma, self.coef0, self.degree, center)
         if not (np.isfinite(rows.norms).all() and np.isfinite(rows.diagonal).all()):
             raise ValueError(_NOT_FINITE)  # squares overflow

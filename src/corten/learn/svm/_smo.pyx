@@ -23,6 +23,7 @@ cdef extern from "include/learn/kernel_rows.h":
                           const void *data, const int32_t *indices, const int32_t *indptr, const void *norms,
                           int64_t n, int64_t d) nogil
         void (*diagonal)(void *out, const kernel_spec *spec, const void *norms, int64_t n) nogil
+        void (*norms_csr)(void *norms, const void *data, const int32_t *indptr, int64_t n) nogil
 
 cdef extern from "include/learn/smo.h":
     ctypedef struct smo_problem:
@@ -93,9 +94,8 @@ cdef class KernelRows:
             self.data = np.ascontiguousarray(X.data, dtype=self.dtype)
             self.indices = np.ascontiguousarray(X.indices, dtype=np.int32)
             self.indptr = np.ascontiguousarray(X.indptr, dtype=np.int32)
-            squares = X.multiply(X).sum(axis=1)
             self.norms[:] = 0
-            self.norms[:self.n] = np.asarray(squares).ravel()
+            self.api.norms_csr(address(self.norms), address(self.data), <const int32_t *> address(self.indptr), self.n)
         else:
             rows = self.dense(X)
             self.packed = aligned(self.api.packed_size(self.n, self.d), self.dtype)
