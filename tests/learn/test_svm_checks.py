@@ -4,7 +4,7 @@ import sklearn.svm
 from sklearn.utils._test_common.instance_generator import PER_ESTIMATOR_XFAIL_CHECKS
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from corten.learn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
+from corten.learn.svm import SVC, SVR, LinearSVC, LinearSVR, NuSVC, NuSVR, OneClassSVM
 
 
 def expected(estimator):
@@ -13,7 +13,7 @@ def expected(estimator):
 
 
 @parametrize_with_checks(
-    [SVC(), NuSVC(), SVR(), NuSVR(), OneClassSVM(), SVC(kernel="linear")],
+    [LinearSVC(), LinearSVC(dual=True, loss="hinge"), LinearSVR(), SVC(), NuSVC(), SVR(), NuSVR(), OneClassSVM(), SVC(kernel="linear")],
     expected_failed_checks=expected,
 )
 def test_estimator(estimator, check):
