@@ -1,0 +1,196 @@
+/* linear_svm.c: linear support vector machines by coordinate descent. */
+#include "../include/learn/linear_svm.h"
+
+#include <math.h>
+
+#include "../include/learn/panel.h"
+
+static uint64_t next_random(uint64_t *seed) { /* Marsaglia, xorshift64* (2003; Vigna 2016) */
+    uint64_t x = *seed;
+    x ^= x >> 12, x ^= x << 25, x ^= x >> 27;
+    *seed = x;
+    return x * UINT64_C(2685821657736338717);
+}
+
+static void shuffle(int32_t *order, int64_t n, uint64_t *seed) {
+    for (int64_t i = 0; i < n - 1; i++) {
+        int64_t j = i + (int64_t)(next_random(seed) % (uint64_t)(n - i));
+        int32_t swap = order[i];
+        order[i] = order[j], order[j] = swap;
+    }
+}
+
+static double product(const linear_rows *X, int64_t i, const real *w) {
+    double sum = X->bias * (double)w[X->d];
+    if (!X->indices) return sum + (double)row_dot(X->d, X->data + i * X->d, w);
+    for (int32_t p = X->indptr[i]; p < X->indptr[i + 1]; p++) sum += (double)X->data[p] * (double)w[X->indices[p]];
+    return sum;
+}
+
+static void add(const linear_rows *X, int64_t i, double step, real *w) {
+    w[X->d] += (real)(step * X->bias);
+    if (X->indices) {
+        for (int32_t p = X->indptr[i]; p < X->indptr[i + 1]; p++) w[X->indices[p]] += (real)step * X->data[p];
+        return;
+    }
+    const real *x = X->data + i * X->d;
+    vreal s = v_set1((real)step);
+    int64_t k = 0;
+    for (; k + VL <= X->d; k += VL) v_store(w + k, v_fma(s, v_load(x + k), v_load(w + k)));
+    for (; k < X->d; k++) w[k] = s_fma((real)step, x[k], w[k]);
+}
+
+static void squares(const linear_rows *X, const double *diag, double *square) {
+    for (int64_t i = 0; i < X->n; i++) {
+        const real *x = X->indices ? X->data + X->indptr[i] : X->data + i * X->d;
+        int64_t m = X->indices ? X->indptr[i + 1] - X->indptr[i] : X->d;
+        square[i] = (double)row_dot(m, x, x) + X->bias * X->bias + diag[i];
+    }
+}
+
+static int64_t classify(real *w, double *a, const linear_rows *X, const double *y, const double *upper,
+                        const double *diag, double tol, int64_t max_iter, uint64_t *seed, int32_t *order,
+                        double *square) {
+    int64_t n = X->n, active = n, iter = 0;
+    double top_before = INFINITY, bottom_before = -INFINITY;
+    squares(X, diag, square);
+    for (int64_t i = 0; i < n; i++) order[i] = (int32_t)i;
+    for (; iter < max_iter; iter++) {
+        double top = -INFINITY, bottom = INFINITY;
+        shuffle(order, active, seed);
+        for (int64_t s = 0; s < active; s++) {
+            int64_t i = order[s];
+            double g = y[i] * product(X, i, w) - 1 + diag[i] * a[i], pg = 0;
+            int drop = 0;
+            if (a[i] == 0) {
+                if (g > top_before) drop = 1;
+                if (g < 0) pg = g;
+            } else if (a[i] == upper[i]) {
+                if (g < bottom_before) drop = 1;
+                if (g > 0) pg = g;
+            } else {
+                pg = g;
+            }
+            if (drop) { /* settled at its bound: left out until the others agree */
+                active--;
+                order[s] = order[active], order[active] = (int32_t)i;
+                s--;
+                continue;
+            }
+            if (pg > top) top = pg;
+            if (pg < bottom) bottom = pg;
+            if (fabs(pg) > 1e-12 && square[i] > 0) {
+                double old = a[i], new = old - g / square[i];
+                a[i] = new < 0 ? 0 : new > upper[i] ? upper[i] : new;
+                add(X, i, (a[i] - old) * y[i], w);
+            }
+        }
+        if (active == 0 || top - bottom <= tol) {
+            if (active == n) break;
+            active = n, top_before = INFINITY, bottom_before = -INFINITY;
+            continue;
+        }
+        top_before = top > 0 ? top : INFINITY;
+        bottom_before = bottom < 0 ? bottom : -INFINITY;
+    }
+    return iter;
+}
+
+static int64_t regress(real *w, double *b, const linear_rows *X, const double *y, const double *upper,
+                       const double *diag, double epsilon, double tol, int64_t max_iter, uint64_t *seed,
+                       int32_t *order, double *square, double *first) {
+    int64_t n = X->n, iter = 0;
+    squares(X, diag, square);
+    for (int64_t i = 0; i < n; i++) order[i] = (int32_t)i;
+    for (; iter < max_iter; iter++) {
+        double total = 0;
+        shuffle(order, n, seed);
+        for (int64_t s = 0; s < n; s++) {
+            int64_t i = order[s];
+            double g = product(X, i, w) - y[i] + diag[i] * b[i], h = square[i], up = g + epsilon, down = g - epsilon;
+            double violation;
+            if (b[i] == 0)
+                violation = up < 0 ? -up : down > 0 ? down : 0;
+            else if (b[i] >= upper[i])
+                violation = up > 0 ? up : 0;
+            else if (b[i] <= -upper[i])
+                violation = down < 0 ? -down : 0;
+            else
+                violation = b[i] > 0 ? fabs(up) : fabs(down);
+            total += violation;
+            if (!(h > 0)) continue;
+            double d = up < h * b[i] ? -up / h : down > h * b[i] ? -down / h : -b[i];
+            if (fabs(d) < 1e-12) continue;
+            double old = b[i], new = old + d;
+            b[i] = new > upper[i] ? upper[i] : new < -upper[i] ? -upper[i] : new;
+            if (b[i] != old) add(X, i, b[i] - old, w);
+        }
+        if (*first < 0) *first = total;
+        if (total <= tol * *first) break;
+    }
+    return iter;
+}
+
+/* Sum over the samples of column j of C * max(0, margin - step * y * x)^2 */
+static double column_loss(const linear_rows *XT, int64_t j, const double *y, const double *C, const double *margin,
+                          double step) {
+    double sum = 0;
+    int64_t from = XT->indices ? XT->indptr[j] : 0, to = XT->indices ? XT->indptr[j + 1] : XT->d;
+    const real *x = XT->indices ? XT->data : XT->data + j * XT->d;
+    for (int64_t p = from; p < to; p++) {
+        int64_t i = XT->indices ? XT->indices[p] : p;
+        double m = margin[i] - step * y[i] * (double)x[p];
+        if (m > 0) sum += C[i] * m * m;
+    }
+    return sum;
+}
+
+static int64_t sparse(double *w, double *margin, const linear_rows *XT, const double *y, const double *C, double tol,
+                      int64_t max_iter, uint64_t *seed, int32_t *order, double *first) {
+    int64_t features = XT->n, iter = 0;
+    for (int64_t j = 0; j < features; j++) order[j] = (int32_t)j;
+    for (; iter < max_iter; iter++) {
+        double total = 0;
+        shuffle(order, features, seed);
+        for (int64_t s = 0; s < features; s++) {
+            int64_t j = order[s];
+            int64_t from = XT->indices ? XT->indptr[j] : 0, to = XT->indices ? XT->indptr[j + 1] : XT->d;
+            const real *x = XT->indices ? XT->data : XT->data + j * XT->d;
+            double g = 0, h = 0, loss = 0;
+            for (int64_t p = from; p < to; p++) {
+                int64_t i = XT->indices ? XT->indices[p] : p;
+                if (margin[i] <= 0) continue;
+                double cx = C[i] * (double)x[p];
+                g -= cx * y[i] * margin[i];
+                h += cx * (double)x[p];
+                loss += C[i] * margin[i] * margin[i];
+            }
+            g *= 2, h = 2 * h > 1e-12 ? 2 * h : 1e-12;
+            double up = g + 1, down = g - 1, violation;
+            if (w[j] == 0)
+                violation = up < 0 ? -up : down > 0 ? down : 0;
+            else
+                violation = w[j] > 0 ? fabs(up) : fabs(down);
+            total += violation;
+            double d = up < h * w[j] ? -up / h : down > h * w[j] ? -down / h : -w[j];
+            if (fabs(d) < 1e-14) continue;
+            double bound = fabs(w[j] + d) - fabs(w[j]) + g * d; /* the decrease a quadratic model promises */
+            double step = d;
+            for (int halving = 0; halving < 30; halving++, step /= 2, bound /= 2) {
+                double change = column_loss(XT, j, y, C, margin, step) - loss + fabs(w[j] + step) - fabs(w[j]);
+                if (change <= 0.01 * bound) break;
+            }
+            w[j] += step;
+            for (int64_t p = from; p < to; p++) {
+                int64_t i = XT->indices ? XT->indices[p] : p;
+                margin[i] -= step * y[i] * (double)x[p];
+            }
+        }
+        if (*first < 0) *first = total;
+        if (total <= tol * *first) break;
+    }
+    return iter;
+}
+
+extern const ct_linear_svm_api CT_NAME(ct_linear_svm);
+const ct_linear_svm_api CT_NAME(ct_linear_svm) = {classify, regress, sparse};

@@ -1,0 +1,5 @@
+"""Mixture models."""
+
+from ._gaussian import GaussianMixture
+
+__all__ = ["GaussianMixture"]

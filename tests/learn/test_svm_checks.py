@@ -1,0 +1,20 @@
+"""scikit-learn's estimator checks on the support vector machines."""
+
+import sklearn.svm
+from sklearn.utils._test_common.instance_generator import PER_ESTIMATOR_XFAIL_CHECKS
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from corten.learn.svm import SVC, SVR, LinearSVC, LinearSVR, NuSVC, NuSVR, OneClassSVM
+
+
+def expected(estimator):
+    """What scikit-learn's own class fails as well."""
+    return PER_ESTIMATOR_XFAIL_CHECKS.get(getattr(sklearn.svm, type(estimator).__name__), {})
+
+
+@parametrize_with_checks(
+    [LinearSVC(), LinearSVC(dual=True, loss="hinge"), LinearSVR(), SVC(), NuSVC(), SVR(), NuSVR(), OneClassSVM(), SVC(kernel="linear")],
+    expected_failed_checks=expected,
+)
+def test_estimator(estimator, check):
+    check(estimator)
