@@ -54,7 +54,7 @@ class Build(build_ext):
         openmp = []
         if "thread" not in SANITIZE and os.environ.get("CORTEN_OPENMP", "1") != "0":
             openmp = next((f for f in (["-fopenmp"],) if compiles(compiler, f, "#include <omp.h>\nint main(void){return omp_get_num_procs()<0;}")), [])
-        out = Path(self.build_temp, "native")
+        out = Path("build", "native" + (f"-{SANITIZE.replace(',', '-')}" if SANITIZE else ""))  # shared by wheel and editable builds
         jobs = []
         for isa, arch in isas.items():
             for double, dtype in enumerate(("f32", "f64")):
