@@ -100,3 +100,9 @@ SAMPLES["squeeze"] = [{"args": [real(2, 1, 3)], "attrs": {"dim": 1}}]
 SAMPLES["select"] = [{"args": [real(2, 3)], "attrs": {"dim": 1, "index": -1}}]
 SAMPLES["diagonal"] = [{"args": [real(3, 4)], "attrs": {"offset": 1, "dim1": 0, "dim2": 1}}]
 SAMPLES["clone"] = [{"args": [real(2, 3)], "attrs": {"memory_format": None}}]
+for _n in "relu6 hardsigmoid hardswish softsign tanhshrink logsigmoid selu".split():
+    SAMPLES[_n] = unary()
+SAMPLES["celu"] = [{"args": [real(3, 4)], "attrs": {"alpha": 1.3}}]
+for _n in ("softshrink", "hardshrink"):
+    SAMPLES[_n] = [{"args": [real(3, 4)], "attrs": {"lambd": 0.47}}]
+SAMPLES["threshold"] = [{"args": [real(3, 4)], "attrs": {"threshold": 0.17, "value": 0.4}}]
