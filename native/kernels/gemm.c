@@ -13,12 +13,10 @@
  */
 #include "../include/gemm.h"
 
-#include <math.h>
-#include <string.h>
-
 #include "../include/gemm_tile.h"
 #include "../include/gemm_vector.h"
 #include "../include/par.h"
+#include "../include/vmath.h"
 
 #define KC 512                           /* a panel of A (MR, KC) stays in the first-level cache */
 #define MC ((CT_REAL_DOUBLE ? 8 : 16) * GEMM_MR) /* a block of A (MC, KC) is less than half of the second */
@@ -28,17 +26,20 @@
 #define MAX_SPLIT 16
 #define DIRECT_BYTES (CT_REAL_DOUBLE ? 1600000 : 800000)
 
-static real activate(real x, int activation) {
+CT_INLINE vreal v_activate(vreal x, int activation) {
+    vreal density;
     switch (activation) {
-    case CT_ACT_RELU: return x > 0 || x != x ? x : 0;
-    case CT_ACT_TANH: return (real)tanh((double)x);
-    case CT_ACT_SIGMOID: return (real)(1.0 / (1.0 + exp(-(double)x)));
-    case CT_ACT_GELU: return (real)(0.5 * (double)x * (1.0 + erf((double)x * 0.70710678118654752)));
+    case CT_ACT_RELU: return v_max(v_zero(), x);
+    case CT_ACT_TANH: return v_tanh(x);
+    case CT_ACT_SIGMOID: return v_sigmoid(x);
+    case CT_ACT_GELU: return x * v_normal_cdf(x, &density);
     default: return x;
     }
 }
 static void tile_activate(real *x, int64_t n, int activation) {
-    for (int64_t i = 0; i < n; i++) x[i] = activate(x[i], activation);
+    int64_t i = 0;
+    for (; i + VL <= n; i += VL) v_store(x + i, v_activate(v_load(x + i), activation));
+    if (i < n) v_store_part(x + i, v_activate(v_load_part(x + i, n - i), activation), n - i);
 }
 
 typedef struct {
@@ -94,8 +95,9 @@ static void finish_line(const product *p, int64_t row, int64_t i0, int64_t n, co
         if (bias) x += each ? bias[i0 + i] : add;
         out[i * step] = x;
     }
-    if (activation)
-        for (int64_t i = 0; i < n; i++) out[i * step] = activate(out[i * step], activation);
+    if (activation && step == 1) tile_activate(out, n, activation);
+    if (activation && step != 1)
+        for (int64_t i = 0; i < n; i++) tile_activate(out + i * step, 1, activation);
 }
 
 /* ---- tiles straight from A and B ---- */

@@ -1,6 +1,7 @@
 """scikit-learn's estimator checks on the mixtures."""
 
 import sklearn.mixture
+import pytest
 from sklearn.utils._test_common.instance_generator import PER_ESTIMATOR_XFAIL_CHECKS
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -12,6 +13,7 @@ def expected(estimator):
     return PER_ESTIMATOR_XFAIL_CHECKS.get(getattr(sklearn.mixture, type(estimator).__name__), {})
 
 
+@pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks(
     [GaussianMixture(), GaussianMixture(n_components=2, covariance_type="diag")], expected_failed_checks=expected
 )

@@ -1,6 +1,7 @@
 """scikit-learn's estimator checks on the neighbour estimators."""
 
 import sklearn.neighbors
+import pytest
 from sklearn.utils._test_common.instance_generator import PER_ESTIMATOR_XFAIL_CHECKS
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -18,6 +19,7 @@ def expected(estimator):
     return PER_ESTIMATOR_XFAIL_CHECKS.get(getattr(sklearn.neighbors, type(estimator).__name__), {})
 
 
+@pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks(
     [
         NearestNeighbors(),

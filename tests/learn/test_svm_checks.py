@@ -1,6 +1,7 @@
 """scikit-learn's estimator checks on the support vector machines."""
 
 import sklearn.svm
+import pytest
 from sklearn.utils._test_common.instance_generator import PER_ESTIMATOR_XFAIL_CHECKS
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -12,6 +13,7 @@ def expected(estimator):
     return PER_ESTIMATOR_XFAIL_CHECKS.get(getattr(sklearn.svm, type(estimator).__name__), {})
 
 
+@pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks(
     [LinearSVC(), LinearSVC(dual=True, loss="hinge"), LinearSVR(), SVC(), NuSVC(), SVR(), NuSVR(), OneClassSVM(), SVC(kernel="linear")],
     expected_failed_checks=expected,
