@@ -165,7 +165,7 @@ static void gauss_chunk(void *ctx, int64_t chunk) {
                 vreal d = v_load_part(x + whole, p - whole) - v_load_part(mean + whole, p - whole);
                 s[0] = v_fma(d * d, v_load_part(inverse + whole, p - whole), s[0]);
             }
-            c->out[i * c->K + k] = (real)(c->constant[k] - 0.5 * (double)v_hsum(s[0] + s[1]));
+            c->out[i * c->K + k] = (real)(c->constant[k] - 0.5 * (double)lanes_sum(s[0] + s[1]));
         }
 }
 

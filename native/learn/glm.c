@@ -35,7 +35,10 @@ CT_INLINE void scores_tile(real *restrict S, int64_t s_row, const real *restrict
     int64_t whole = p / VL * VL;
     for (int64_t j = 0; j < whole; j += VL) {
         vreal x[4];
-        for (int r = 0; r < nr; r++) x[r] = v_load(X + r * x_row + j);
+        for (int r = 0; r < nr; r++) {
+            x[r] = v_load(X + r * x_row + j);
+            CT_PREFETCH(X + (r + 8) * x_row + j); /* the rows after the next four: short rows outrun the hardware */
+        }
         for (int k = 0; k < nk; k++) {
             vreal w = v_load(W + k * w_row + j);
             for (int r = 0; r < nr; r++) acc[r][k] = v_fma(x[r], w, acc[r][k]);
@@ -50,7 +53,7 @@ CT_INLINE void scores_tile(real *restrict S, int64_t s_row, const real *restrict
         }
     }
     for (int r = 0; r < nr; r++)
-        for (int k = 0; k < nk; k++) S[r * s_row + k] = v_hsum(acc[r][k]) + (b ? b[k] : 0);
+        for (int k = 0; k < nk; k++) S[r * s_row + k] = lanes_sum(acc[r][k]) + (b ? b[k] : 0);
 }
 
 static void scores_block(real *S, int64_t s_row, const real *X, int64_t x_row, const real *W, int64_t w_row,

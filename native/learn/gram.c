@@ -17,7 +17,7 @@
 #define NV 3                                              /* vectors in a panel of columns */
 #define NR (NV * VL)                                      /* columns in a panel */
 #define MR (VBYTES == 64 ? 8 : VBYTES == 32 ? 4 : 2)      /* rows of a register tile; divides NR */
-#define KB 128                                            /* data rows in a block */
+#define KB 64                                            /* data rows in a block */
 #define MAX_CHUNKS 32
 #define PARTIAL_BYTES ((int64_t)64 << 20)                 /* all partial sums together */
 
@@ -80,14 +80,28 @@ static void pack(const gram_ctx *c, real *restrict packed, int64_t begin, int64_
             int64_t whole = i64_min(i64_max(c->p - j0, 0), width) / VL * VL, j = 0;
             vreal r = v_set1(root);
             for (; j < whole; j += VL) v_store(out + j, (v_load(x + j0 + j) - v_load(c->shift + j0 + j)) * r);
-            for (; j < width; j++) {
-                int64_t column = j0 + j;
-                real z = column < c->p             ? x[column] - c->shift[column]
-                         : column < c->p + c->t ? c->Y[(begin + k) * c->y_row + column - c->p] - c->shift[column]
-                         : column < P              ? 1
-                                                   : 0;
-                out[j] = z * root;
-            }
+            for (; j < width && j0 + j < c->p; j++) out[j] = (x[j0 + j] - c->shift[j0 + j]) * root;
+            for (; j < width && j0 + j < c->p + c->t; j++)
+                out[j] = (c->Y[(begin + k) * c->y_row + j0 + j - c->p] - c->shift[j0 + j]) * root;
+            for (; j < width; j++) out[j] = j0 + j < P ? root : 0;
+        }
+    }
+}
+
+/* Rows of the next block, fetched little by little while this one is multiplied. */
+typedef struct {
+    const char *row;
+    int64_t at, bytes, stride, rows;
+} ahead_rows;
+
+CT_INLINE void fetch(ahead_rows *a, int64_t lines) {
+    for (; lines > 0 && a->rows > 0; lines--) {
+        CT_PREFETCH(a->row + a->at);
+        a->at += 64;
+        if (a->at >= a->bytes) {
+            a->at = 0;
+            a->row += a->stride;
+            a->rows--;
         }
     }
 }
@@ -103,6 +117,10 @@ static void gram_chunk(void *ctx, int64_t chunk) {
     for (int64_t begin = range.begin; begin < range.end; begin += KB) {
         int64_t rows = i64_min(KB, range.end - begin);
         pack(c, packed, begin, rows);
+        int64_t next = begin + rows, bytes = c->p * (int64_t)sizeof(real), panels = ceil_div(P, NR);
+        ahead_rows ahead = {(const char *)(c->X + next * c->x_row), 0, bytes, c->x_row * (int64_t)sizeof(real),
+                            i64_min(KB, range.end - next)};
+        int64_t lines = 1 + ahead.rows * ceil_div(bytes, 64) / (panels * (panels + 1) / 2 * (NR / MR));
         for (int64_t j0 = 0; j0 < P; j0 += NR) {
             int64_t b_width = panel_width(P, j0 / NR);
             const real *B = packed + j0 * KB;
@@ -110,10 +128,14 @@ static void gram_chunk(void *ctx, int64_t chunk) {
                 int64_t i0 = i / NR * NR;
                 int64_t a_width = panel_width(P, i0 / NR);
                 const real *A = packed + i0 * KB + (i - i0);
-                double *out = G + i * PP + j0;
-                if (b_width == NR) tile_3(out, PP, A, B, a_width, b_width, rows);
-                else if (b_width == 2 * VL) tile_2(out, PP, A, B, a_width, b_width, rows);
-                else tile_1(out, PP, A, B, a_width, b_width, rows);
+                int64_t skip = i0 == j0 ? (i - i0) / VL * VL : 0; /* whole vectors below the diagonal */
+                double *out = G + i * PP + j0 + skip;
+                fetch(&ahead, lines + lines / 4);
+                switch ((b_width - skip) / VL) {
+                case 3: tile_3(out, PP, A, B + skip, a_width, b_width, rows); break;
+                case 2: tile_2(out, PP, A, B + skip, a_width, b_width, rows); break;
+                case 1: tile_1(out, PP, A, B + skip, a_width, b_width, rows);
+                }
             }
         }
     }

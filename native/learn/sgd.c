@@ -11,6 +11,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../include/learn/accumulate.h"
 #include "../include/simd.h"
 
 static double loss_value(int loss, double threshold, double y, double p) {
@@ -61,7 +62,7 @@ static double row_dot(const row *r, const real *restrict w) {
         for (int v = 0; v < 4; v++) s[v] = v_fma(v_load(w + j + v * VL), v_load(r->x + j + v * VL), s[v]);
     for (; j + VL <= r->size; j += VL) s[0] = v_fma(v_load(w + j), v_load(r->x + j), s[0]);
     if (j < r->size) s[1] = v_fma(v_load_part(w + j, r->size - j), v_load_part(r->x + j, r->size - j), s[1]);
-    return (double)v_hsum((s[0] + s[1]) + (s[2] + s[3]));
+    return (double)lanes_sum((s[0] + s[1]) + (s[2] + s[3]));
 }
 
 /* v += c / wscale * x, with the norms of w kept */
@@ -89,8 +90,8 @@ static void row_add(sgd_problem *s, const row *r, double c) {
         square = v_fma(v, v, square);
         size += v_abs(v);
     }
-    s->sq_norm = (double)v_hsum(square) * s->wscale * s->wscale;
-    s->l1_norm = (double)v_hsum(size) * s->wscale;
+    s->sq_norm = (double)lanes_sum(square) * s->wscale * s->wscale;
+    s->l1_norm = (double)lanes_sum(size) * s->wscale;
 }
 
 static void finish(sgd_problem *s) {

@@ -91,8 +91,8 @@ class PCA(CentredProjection, from_sklearn("decomposition.PCA")):
                 f"n_components={n_components!r} must be between 1 and min(n_samples, n_features)={min(n, p)!r} with "
                 "svd_solver='randomized'"
             )
-        _, mean, variance, low, high = column_moments(X)
-        if not (np.isfinite(low).all() and np.isfinite(high).all() and np.isfinite(mean).all()) or np.isnan(X.sum()):
+        weight, mean, variance, low, high = column_moments(X)
+        if not (weight.min() == n and np.isfinite(low).all() and np.isfinite(high).all() and np.isfinite(mean).all()):
             assert_all_finite(X, input_name="X", estimator_name=type(self).__name__)
         self.mean_ = mean.astype(X.dtype)
         total = float(variance.sum()) * n / (n - 1)

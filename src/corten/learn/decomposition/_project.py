@@ -101,15 +101,26 @@ def _wide(X, mean, rank, size, n_iter, normalizer, random_state):
     return Vt[:rank].T, s[:rank], (Q @ U)[:, :rank].T
 
 
+# Products go through SciPy's BLAS, as the factorisations do: NumPy has a BLAS of its own, whose threads would still spin.
 def _times(X, mean, Q):
-    Y = X @ Q
+    if issparse(X):
+        Y = X @ Q
+    elif X.flags.c_contiguous:
+        Y = linalg.get_blas_funcs("gemm", (X, Q))(1.0, X.T, Q, trans_a=1)
+    else:
+        Y = linalg.get_blas_funcs("gemm", (X, Q))(1.0, X, Q)
     if mean is not None:
         Y -= mean @ Q
     return Y
 
 
 def _transposed_times(X, mean, Q):
-    Y = X.T @ Q
+    if issparse(X):
+        Y = X.T @ Q
+    elif X.flags.c_contiguous:
+        Y = linalg.get_blas_funcs("gemm", (X, Q))(1.0, X.T, Q)
+    else:
+        Y = linalg.get_blas_funcs("gemm", (X, Q))(1.0, X, Q, trans_a=1)
     if mean is not None:
         Y -= np.outer(mean, Q.sum(axis=0))
     return Y

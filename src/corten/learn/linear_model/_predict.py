@@ -60,9 +60,7 @@ class LinearPredictor(Estimator):
                     return out
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], reset=False, ensure_all_finite=False)
-        coef = self.coef_.toarray() if issparse(self.coef_) else np.asarray(self.coef_)
-        if issparse(self.coef_):  # sparsify() makes one row of a vector
-            coef = coef[0]
+        coef = self.coef_.toarray().ravel() if issparse(self.coef_) else np.asarray(self.coef_)
         out = linear_scores(X, np.atleast_2d(coef), self.intercept_)
         if not get_config()["assume_finite"]:
             finite_or_raise(self, X, out)
