@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "../include/learn/metric.h"
 #include "../include/learn/panel.h"
 #include "../include/par.h"
 
@@ -87,18 +88,6 @@ static void build(real *panels, int32_t *order, real *lo, real *hi, const real *
 }
 
 /* ---- distances ---- */
-
-CT_INLINE vreal add_difference(int metric, double p, vreal sum, vreal e) {
-    switch (metric) {
-    case METRIC_EUCLIDEAN: return v_fma(e, e, sum);
-    case METRIC_MANHATTAN: return sum + v_abs(e);
-    case METRIC_CHEBYSHEV: return v_max(v_abs(e), sum);
-    default:
-        e = v_abs(e);
-        for (int l = 0; l < VL; l++) e[l] = (real)pow((double)e[l], p);
-        return sum + e;
-    }
-}
 
 /* Reduced distances of `rows` points x to the points of a panel; those past the end are at infinity. */
 CT_INLINE void panel_distance(int metric, double p, int rows, int64_t d, const real *const *x, const real *panel,

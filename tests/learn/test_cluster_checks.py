@@ -5,7 +5,7 @@ import pytest
 from sklearn.utils._test_common.instance_generator import PER_ESTIMATOR_XFAIL_CHECKS
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from corten.learn.cluster import DBSCAN, KMeans, MiniBatchKMeans
+from corten.learn.cluster import DBSCAN, AgglomerativeClustering, KMeans, MiniBatchKMeans
 
 
 def expected(estimator):
@@ -17,6 +17,9 @@ def expected(estimator):
 @parametrize_with_checks(
     [
         DBSCAN(),
+        AgglomerativeClustering(),
+        AgglomerativeClustering(linkage="single"),
+        AgglomerativeClustering(linkage="average"),
         KMeans(n_clusters=2, max_iter=5, n_init=2),
         KMeans(n_clusters=2, max_iter=5, n_init=2, algorithm="elkan"),
         MiniBatchKMeans(n_clusters=2, max_iter=5, n_init=2, batch_size=10),

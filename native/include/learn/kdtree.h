@@ -10,15 +10,13 @@
 
 #include "../real.h"
 
-enum tree_metric { METRIC_EUCLIDEAN = 0, METRIC_MANHATTAN = 1, METRIC_CHEBYSHEV = 2, METRIC_MINKOWSKI = 3 };
-
 typedef struct {
     const real *panels;  /* (leaves, d, width) */
     const int32_t *order; /* (leaves * width) index of the point at each place, -1 past the end */
     const real *lo, *hi; /* (2 leaves - 1, d) boxes */
     const real *rows;    /* (n, d) the points in the order of the leaves; density clustering alone reads them */
     int64_t n, d, leaves;
-    int metric, flat;
+    int metric, flat; /* enum tree_metric of metric.h */
     double p;
 } kd_tree;
 
