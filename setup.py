@@ -53,7 +53,8 @@ class Build(build_ext):
         isas = {k: v for k, v in isa_flags().items() if not v or compiles(compiler, v)}
         openmp = []
         if "thread" not in SANITIZE and os.environ.get("CORTEN_OPENMP", "1") != "0":
-            openmp = next((f for f in (["-fopenmp"],) if compiles(compiler, f, "#include <omp.h>\nint main(void){return omp_get_num_procs()<0;}")), [])
+            probe = "#include <omp.h>\nint main(void) { return omp_get_num_procs() < 0; }"
+            openmp = ["-fopenmp"] if compiles(compiler, ["-fopenmp"], probe) else []
         out = Path("build", "native" + (f"-{SANITIZE.replace(',', '-')}" if SANITIZE else ""))  # shared by wheel and editable builds
         jobs = []
         for isa, arch in isas.items():

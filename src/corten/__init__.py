@@ -93,7 +93,7 @@ def is_tensor(obj: Any) -> bool:
     return isinstance(obj, Tensor)
 
 
-def numel(input: Tensor) -> int:
+def numel(input: Tensor) -> Any:
     """Number of elements."""
     return input.numel()
 

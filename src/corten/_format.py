@@ -52,7 +52,7 @@ def array_text(values: Any, indent: int) -> str:
 
     array = values.numpy()
     finite = np.abs(array[np.isfinite(array)].astype(float)) if array.dtype.kind == "f" else None
-    formatter = None
+    formatter: Any = None
     if finite is not None:
         digits = _options["precision"]
         shown = finite[finite != 0]

@@ -24,7 +24,7 @@ class GradMode:
     def __new__(cls, fn: Any = None) -> Any:
         made = object.__new__(cls)
         if callable(fn) and not isinstance(fn, bool):
-            made.__init__()
+            made._before = []
             return made(fn)
         return made
 
@@ -86,7 +86,7 @@ class inference_mode(GradMode):  # noqa: N801
     def __new__(cls, mode: Any = True) -> Any:
         made = object.__new__(cls)
         if callable(mode) and not isinstance(mode, bool):
-            made.__init__(True)
+            made._before, made.mode = [], True
             return made(mode)
         return made
 

@@ -147,7 +147,7 @@ def read_safetensors(f: str | os.PathLike[str] | IO[bytes]) -> tuple[dict[str, T
     try:
         header = json.loads(file.read(length))
         metadata = header.pop("__metadata__", {})
-        entries = sorted(((*map(int, e["data_offsets"]), str(key), str(e["dtype"]), [int(s) for s in e["shape"]])
+        entries: list[Any] = sorted(((*map(int, e["data_offsets"]), str(key), str(e["dtype"]), [int(s) for s in e["shape"]])
                           for key, e in header.items()), key=lambda e: e[:2])  # fmt: skip
         metadata = {str(k): str(v) for k, v in metadata.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

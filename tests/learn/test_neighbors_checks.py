@@ -1,7 +1,7 @@
 """scikit-learn's estimator checks on the neighbour estimators."""
 
-import sklearn.neighbors
 import pytest
+import sklearn.neighbors
 from sklearn.utils._test_common.instance_generator import PER_ESTIMATOR_XFAIL_CHECKS
 from sklearn.utils.estimator_checks import parametrize_with_checks
 

@@ -49,20 +49,25 @@ UNARY_DOMAINS = {
     "rsqrt": (0.1, 3.0), "log": (0.1, 3.0), "log2": (0.1, 3.0), "log10": (0.1, 3.0), "log1p": (-0.9, 3.0),
     "erfinv": (-0.9, 0.9), "lgamma": (0.2, 4.0), "digamma": (0.2, 4.0), "reciprocal": (0.2, 3.0), "tan": (-1.3, 1.3),
 }  # fmt: skip
-UNARY = ("neg abs sign square reciprocal floor ceil round trunc frac sqrt rsqrt exp exp2 expm1 log log2 log10 log1p sin "
-         "cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc erfinv lgamma digamma relu sigmoid gelu "
-         "gelu_tanh silu mish isnan_op isinf_op isfinite_op").split()  # fmt: skip
+UNARY = [
+    "neg", "abs", "sign", "square", "reciprocal", "floor", "ceil", "round", "trunc", "frac", "sqrt", "rsqrt", "exp",
+    "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh",
+    "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "erfinv", "lgamma", "digamma", "relu", "sigmoid", "gelu",
+    "gelu_tanh", "silu", "mish", "isnan_op", "isinf_op", "isfinite_op",
+]  # fmt: skip
 SAMPLES: dict[str, list[dict[str, Any]]] = {n: unary(*UNARY_DOMAINS.get(n, (-2.0, 2.0))) for n in UNARY}
-for _n in "add sub mul maximum minimum hypot copysign atan2 eq ne lt le gt ge".split():
+for _n in ["add", "sub", "mul", "maximum", "minimum", "hypot", "copysign", "atan2", "eq", "ne", "lt", "le", "gt", "ge"]:
     SAMPLES[_n] = binary()
-for _n in "div floor_divide remainder fmod".split():
+for _n in ["div", "floor_divide", "remainder", "fmod"]:
     SAMPLES[_n] = [{"args": [real(*a), real(*b, low=0.4, high=2.0)]} for a, b in PAIRS]
 SAMPLES["pow"] = [{"args": [real(*a, low=0.2, high=2.0), real(*b)]} for a, b in PAIRS] + [
     {"args": [real(3, 4), 2.0]}, {"args": [real(3, 4), 3.0]}, {"args": [real(3, low=0.2), 0.5]}]  # fmt: skip
 SAMPLES["add_scaled"] = [{"args": [real(3, 4), real(4)], "attrs": {"alpha": 0.5}}]
 SAMPLES["clamp_range"] = [{"args": [real(3, 4)], "attrs": {"min": -0.51, "max": 0.77}}]
 SAMPLES["nan_to_num_op"] = [{"args": [real(3, 4)], "attrs": {"nan": 0.0, "posinf": 1.0, "neginf": -1.0}}]
-SAMPLES["where"] = [{"args": [RNG.random(s) > 0.5, real(3, 4), real(*o)]} for s, o in (((3, 4), (3, 4)), ((4,), (3, 1)))]
+SAMPLES["where"] = [
+    {"args": [RNG.random(s) > 0.5, real(3, 4), real(*o)]} for s, o in (((3, 4), (3, 4)), ((4,), (3, 1)))
+]
 SAMPLES["lerp"] = [{"args": [real(3, 4), real(4), real(3, 1)]}]
 SAMPLES["addcmul"] = [{"args": [real(3, 4), real(4), real(3, 1)], "attrs": {"value": 0.5}}]
 SAMPLES["addcdiv"] = [{"args": [real(3, 4), real(4), real(3, 1, low=0.4)], "attrs": {"value": 0.5}}]
@@ -70,9 +75,9 @@ SAMPLES["softplus"] = [{"args": [real(3, 4)], "attrs": {"beta": 2.0, "threshold"
 SAMPLES["elu"] = [{"args": [real(3, 4)], "attrs": {"alpha": 1.3}}]
 SAMPLES["leaky_relu"] = [{"args": [real(3, 4)], "attrs": {"negative_slope": 0.1}}]
 SAMPLES["hardtanh"] = [{"args": [real(3, 4)], "attrs": {"min_val": -0.51, "max_val": 0.77}}]
-for _n in "bitwise_and bitwise_or bitwise_xor".split():
+for _n in ["bitwise_and", "bitwise_or", "bitwise_xor"]:
     SAMPLES[_n] = [{"args": [ints(3, 4), ints(4)], "integer": True}]
-for _n in "bitwise_left_shift bitwise_right_shift".split():
+for _n in ["bitwise_left_shift", "bitwise_right_shift"]:
     SAMPLES[_n] = [{"args": [ints(3, 4), ints(4, high=3)], "integer": True}]
 SAMPLES["bitwise_not"] = [{"args": [ints(3, 4)], "integer": True}]
 SAMPLES["sum"] = SAMPLES["logsumexp"] = reduction()
@@ -84,7 +89,9 @@ for _n in ("argmax_op", "argmin_op"):
     SAMPLES[_n] = [{"args": [distinct(*s)], "attrs": {"dim": d, "keepdim": k}}
                    for s, d, k in (((3, 4), None, False), ((3, 4), 1, False), ((2, 3, 5), 1, True))]  # fmt: skip
 for _n in ("softmax_op", "log_softmax_op"):
-    SAMPLES[_n] = [{"args": [real(*s)], "attrs": {"dim": d}} for s, d in (((3, 4), 1), ((3, 4), 0), ((2, 3, 70), -1), ((5,), 0))]
+    SAMPLES[_n] = [
+        {"args": [real(*s)], "attrs": {"dim": d}} for s, d in (((3, 4), 1), ((3, 4), 0), ((2, 3, 70), -1), ((5,), 0))
+    ]
 for _n in ("softmax_grad", "log_softmax_grad"):
     SAMPLES[_n] = [{"args": [real(3, 4), real(3, 4, low=-2.0, high=-0.1)], "attrs": {"dim": 1}}]
 SAMPLES["matmul_op"] = [{"args": [real(*a), real(*b)]} for a, b in (
@@ -100,7 +107,7 @@ SAMPLES["squeeze"] = [{"args": [real(2, 1, 3)], "attrs": {"dim": 1}}]
 SAMPLES["select"] = [{"args": [real(2, 3)], "attrs": {"dim": 1, "index": -1}}]
 SAMPLES["diagonal"] = [{"args": [real(3, 4)], "attrs": {"offset": 1, "dim1": 0, "dim2": 1}}]
 SAMPLES["clone"] = [{"args": [real(2, 3)], "attrs": {"memory_format": None}}]
-for _n in "relu6 hardsigmoid hardswish softsign tanhshrink logsigmoid selu".split():
+for _n in ["relu6", "hardsigmoid", "hardswish", "softsign", "tanhshrink", "logsigmoid", "selu"]:
     SAMPLES[_n] = unary()
 SAMPLES["celu"] = [{"args": [real(3, 4)], "attrs": {"alpha": 1.3}}]
 for _n in ("softshrink", "hardshrink"):

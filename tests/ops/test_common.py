@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from corten._core.core import REGISTRY, TensorBase
 from samples import SAMPLES
 
 import corten
-from corten._core.core import REGISTRY, TensorBase
 from corten.autograd import gradcheck, gradgradcheck
 
 CASES = [(name, i) for name, cases in SAMPLES.items() for i in range(len(cases))]

@@ -99,7 +99,6 @@ cdef Batch gather(str who, list params, list grads, tuple states, list steps):
     cdef TensorBase p, g, s
     cdef int dt
     cdef int64_t *size
-    cdef void **column
     cdef int64_t *step
     b.held = []
     if n == 0:

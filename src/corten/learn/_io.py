@@ -84,9 +84,9 @@ def _resolve(path, name):
             raise ValueError(f"[load] {name}: this version of Corten has no class {path}") from None
         if path in _ALLOWED and isinstance(cls, type):
             return cls
-        if isinstance(cls, type) and cls.__module__.startswith("corten.learn"):
-            if issubclass(cls, BaseEstimator) or hasattr(cls, "_corten_restore"):
-                return cls
+        ours = isinstance(cls, type) and cls.__module__.startswith("corten.learn")
+        if ours and (issubclass(cls, BaseEstimator) or hasattr(cls, "_corten_restore")):
+            return cls
     raise ValueError(f"[load] {name}: class {path!r} may not be loaded from a file")
 
 

@@ -348,7 +348,7 @@ class Module(ModuleBase):
     def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> dict[str, Any]:
         """All parameters and persistent buffers by dotted name; they share memory with the module."""
         if args:
-            destination, prefix, keep_vars = (*args, *(destination, prefix, keep_vars)[len(args) :])
+            destination, prefix, keep_vars = (*args, *(destination, prefix, keep_vars)[len(args) :])  # type: ignore[misc]
         out = OrderedDict() if destination is None else destination
         self._save_to_state_dict(out, prefix, keep_vars)
         for name, module in self._modules.items():
@@ -461,26 +461,26 @@ class Module(ModuleBase):
                                   with_kwargs: bool = False) -> RemovableHandle:  # fmt: skip
         """Call ``hook(module, args)`` before forward; what it returns, if not None, replaces the arguments."""
         if self._forward_pre_hooks is None:
-            self._forward_pre_hooks = {}
+            self._forward_pre_hooks = {}  # type: ignore[var-annotated]
         return RemovableHandle(self._forward_pre_hooks, (hook, with_kwargs), prepend)
 
     def register_forward_hook(self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False,
                               always_call: bool = False) -> RemovableHandle:  # fmt: skip
         """Call ``hook(module, args, output)`` after forward; what it returns, if not None, replaces the output."""
         if self._forward_hooks is None:
-            self._forward_hooks = {}
+            self._forward_hooks = {}  # type: ignore[var-annotated]
         return RemovableHandle(self._forward_hooks, (hook, with_kwargs, always_call), prepend)
 
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(module, grad_input, grad_output)`` when the gradients of the inputs are known."""
         if self._backward_hooks is None:
-            self._backward_hooks = {}
+            self._backward_hooks = {}  # type: ignore[var-annotated]
         return RemovableHandle(self._backward_hooks, hook, prepend)
 
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(module, grad_output)`` before the backward of this module."""
         if self._backward_pre_hooks is None:
-            self._backward_pre_hooks = {}
+            self._backward_pre_hooks = {}  # type: ignore[var-annotated]
         return RemovableHandle(self._backward_pre_hooks, hook, prepend)
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -112,7 +112,7 @@ class Embedding(Module):
         """A table with given rows, which stay as they are unless ``freeze`` is False."""
         if embeddings.ndim != 2:
             raise AssertionError(f"[Embedding] got {embeddings.ndim} dimensions, expected a matrix")
-        return cls(*embeddings.shape, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, embeddings, freeze)
+        return cls(*embeddings.shape, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, embeddings, freeze)  # type: ignore[call-arg]
 
     def forward(self, input: Any) -> Any:
         """Look rows up."""

@@ -180,7 +180,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
         return floor_divide(input, other)
     if rounding_mode == "trunc":
         quotient = true_divide(input, other).trunc()
-        whole = not any(getattr(x, "is_floating_point", lambda: isinstance(x, float))() for x in (input, other))
+        whole = not any(isinstance(x, float) or hasattr(x, "dtype") and x.is_floating_point() for x in (input, other))
         return quotient.long() if whole else quotient
     raise RuntimeError(f"[div] got rounding_mode={rounding_mode!r}, expected None, 'floor' or 'trunc'")
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from corten._core import optim as native
+import corten._core.optim as native
 from corten.optim.optimizer import Optimizer, check
 
 
 class Adam(Optimizer):
-    """Steps scaled by running moments: :math:`p \\leftarrow p - \\eta \\hat m / (\\sqrt{\\hat v} + \\epsilon)`. Kingma and Ba, arXiv:1412.6980.
+    """Steps scaled by running moments: :math:`p \\leftarrow p - \\eta \\hat m / (\\sqrt{\\hat v} + \\epsilon)`.
+
+    Kingma and Ba, arXiv:1412.6980.
 
     Parameters
     ----------

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import corten._core.optim as native
 from corten._core import core
-from corten._core import optim as native
 from corten.optim.optimizer import Optimizer, check
 
 

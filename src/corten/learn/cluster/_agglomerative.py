@@ -9,8 +9,16 @@ import numpy as np
 from scipy.cluster import hierarchy
 
 from .._base import (
-    ClusterMixin, Estimator, HasMethods, Interval, StrOptions, UnsupportedSetting, check_memory, constraints,
-    fit_context, validate_data,
+    ClusterMixin,
+    Estimator,
+    HasMethods,
+    Interval,
+    StrOptions,
+    UnsupportedSetting,
+    check_memory,
+    constraints,
+    fit_context,
+    validate_data,
 )  # fmt: skip
 from ._dbscan import metric_points
 from ._linkage import spanning_tree, ward_merges

@@ -7,8 +7,16 @@ from numbers import Integral, Real
 import numpy as np
 
 from .._base import (
-    ClusterMixin, Estimator, Interval, StrOptions, UnsupportedSetting, check_sample_weight, constraints, fit_context,
-    thread_limit, validate_data,
+    ClusterMixin,
+    Estimator,
+    Interval,
+    StrOptions,
+    UnsupportedSetting,
+    check_sample_weight,
+    constraints,
+    fit_context,
+    thread_limit,
+    validate_data,
 )  # fmt: skip
 from ..neighbors._base import plain_metric
 from ..neighbors._search import Tree

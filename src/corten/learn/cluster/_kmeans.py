@@ -9,8 +9,18 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._base import (
-    ClassNamePrefixFeaturesOutMixin, ClusterMixin, ConvergenceWarning, Estimator, Interval, StrOptions,
-    TransformerMixin, check_array, check_is_fitted, check_random_state, check_sample_weight, fit_context,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    ConvergenceWarning,
+    Estimator,
+    Interval,
+    StrOptions,
+    TransformerMixin,
+    check_array,
+    check_is_fitted,
+    check_random_state,
+    check_sample_weight,
+    fit_context,
     validate_data,
 )  # fmt: skip
 from ._lloyd import Rows, column_means, shift_rows

@@ -79,7 +79,7 @@ class IQROutlierDetector(OutlierMixin, Estimator):
         """Which values of X (n_samples, n_features) lie outside the fences, as a boolean array of its shape."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False, ensure_all_finite="allow-nan")
-        return (X < self.lower_) | (X > self.upper_)
+        return (self.lower_ > X) | (self.upper_ < X)
 
     def score_samples(self, X):
         """Minus the number of columns outside the fences, for each row of X (n_samples, n_features)."""

@@ -3,7 +3,15 @@
 import numpy as np
 from scipy import linalg
 
-from corten.learn._base import Estimator, check_is_fitted, check_random_state, get_config, issparse, plain_rows, validate_data
+from corten.learn._base import (
+    Estimator,
+    check_is_fitted,
+    check_random_state,
+    get_config,
+    issparse,
+    plain_rows,
+    validate_data,
+)
 from corten.learn.linear_model._kernels import row_predict
 from corten.learn.linear_model._predict import linear_scores
 

@@ -8,11 +8,19 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import linalg
 
-from ..cluster import KMeans, kmeans_plusplus
 from .._base import (
-    ConvergenceWarning, DensityMixin, Estimator, Interval, StrOptions, check_array, check_is_fitted,
-    check_random_state, fit_context, validate_data,
+    ConvergenceWarning,
+    DensityMixin,
+    Estimator,
+    Interval,
+    StrOptions,
+    check_array,
+    check_is_fitted,
+    check_random_state,
+    fit_context,
+    validate_data,
 )  # fmt: skip
+from ..cluster import KMeans, kmeans_plusplus
 from ._em import em_step
 
 _DEGENERATE = (

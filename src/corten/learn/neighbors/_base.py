@@ -9,8 +9,18 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._base import (
-    DataConversionWarning, Estimator, Interval, MultiOutputMixin, StrOptions, UnsupportedSetting,
-    check_classification_targets, check_is_fitted, constraints, is_classifier, thread_limit, validate_data,
+    DataConversionWarning,
+    Estimator,
+    Interval,
+    MultiOutputMixin,
+    StrOptions,
+    UnsupportedSetting,
+    check_classification_targets,
+    check_is_fitted,
+    constraints,
+    is_classifier,
+    thread_limit,
+    validate_data,
 )  # fmt: skip
 from ._search import Brute, Tree
 

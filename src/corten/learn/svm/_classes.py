@@ -9,8 +9,18 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._base import (
-    ClassifierMixin, Hidden, Interval, NotFittedError, OutlierMixin, RegressorMixin, StrOptions, available_if,
-    check_classification_targets, check_is_fitted, column_or_1d, compute_class_weight,
+    ClassifierMixin,
+    Hidden,
+    Interval,
+    NotFittedError,
+    OutlierMixin,
+    RegressorMixin,
+    StrOptions,
+    available_if,
+    check_classification_targets,
+    check_is_fitted,
+    column_or_1d,
+    compute_class_weight,
 )  # fmt: skip
 from ._machine import BaseKernelMachine, num_samples
 from ._platt import couple, pair_probability, sigmoid_fit

@@ -10,9 +10,20 @@ import scipy.sparse as sp
 from scipy import linalg
 
 from .._base import (
-    ClassifierMixin, ConvergenceWarning, Estimator, Interval, RegressorMixin, StrOptions, UnsupportedSetting,
-    check_classification_targets, check_is_fitted, check_random_state, check_sample_weight, compute_class_weight,
-    fit_context, validate_data,
+    ClassifierMixin,
+    ConvergenceWarning,
+    Estimator,
+    Interval,
+    RegressorMixin,
+    StrOptions,
+    UnsupportedSetting,
+    check_classification_targets,
+    check_is_fitted,
+    check_random_state,
+    check_sample_weight,
+    compute_class_weight,
+    fit_context,
+    validate_data,
 )  # fmt: skip
 from ._coordinate import descend
 

@@ -9,8 +9,19 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._base import (
-    ConvergenceWarning, Estimator, Interval, Progress, StrOptions, check_array, check_consistent_length,
-    check_is_fitted, check_random_state, column_or_1d, fit_context, from_sklearn, validate_data,
+    ConvergenceWarning,
+    Estimator,
+    Interval,
+    Progress,
+    StrOptions,
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    check_random_state,
+    column_or_1d,
+    fit_context,
+    from_sklearn,
+    validate_data,
 )  # fmt: skip
 from ._smo import KernelRows, Solver
 
