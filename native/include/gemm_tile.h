@@ -14,6 +14,7 @@
 
 #include "gemm.h"
 #include "simd.h"
+#include "vmath.h"
 
 #if defined(CT_AVX512)
 #define GEMM_MR 12 /* 24 accumulators, 2 vectors of B, broadcasts: 32 registers */
@@ -69,8 +70,22 @@ typedef struct {
     int plain; /* 1: C = AB; 2: C += AB; 0: the rest */
 } tile_end;
 
-/* The activations on `n` values in place. */
-static void tile_activate(real *x, int64_t n, int activation);
+/* An activation, and the same on `n` values in place. */
+CT_INLINE vreal v_activate(vreal x, int activation) {
+    vreal density;
+    switch (activation) {
+    case CT_ACT_RELU: return v_max(v_zero(), x);
+    case CT_ACT_TANH: return v_tanh(x);
+    case CT_ACT_SIGMOID: return v_sigmoid(x);
+    case CT_ACT_GELU: return x * v_normal_cdf(x, &density);
+    default: return x;
+    }
+}
+CT_NOINLINE void tile_activate(real *x, int64_t n, int activation) {
+    int64_t i = 0;
+    for (; i + VL <= n; i += VL) v_store(x + i, v_activate(v_load(x + i), activation));
+    if (i < n) v_store_part(x + i, v_activate(v_load_part(x + i, n - i), activation), n - i);
+}
 
 /* acc holds mr rows of nv vectors; the last vector has `tail` lanes. */
 CT_NOINLINE void tile_finish(const vreal *acc, int mr, int nv, int64_t columns, real *c, int64_t c_row,

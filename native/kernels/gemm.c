@@ -16,7 +16,6 @@
 #include "../include/gemm_tile.h"
 #include "../include/gemm_vector.h"
 #include "../include/par.h"
-#include "../include/vmath.h"
 
 #define KC 512                           /* a panel of A (MR, KC) stays in the first-level cache */
 #define MC ((CT_REAL_DOUBLE ? 8 : 16) * GEMM_MR) /* a block of A (MC, KC) is less than half of the second */
@@ -25,22 +24,6 @@
 #define SPEED (VL * 7.0)                 /* flops a nanosecond, roughly */
 #define MAX_SPLIT 16
 #define DIRECT_BYTES (CT_REAL_DOUBLE ? 1600000 : 800000)
-
-CT_INLINE vreal v_activate(vreal x, int activation) {
-    vreal density;
-    switch (activation) {
-    case CT_ACT_RELU: return v_max(v_zero(), x);
-    case CT_ACT_TANH: return v_tanh(x);
-    case CT_ACT_SIGMOID: return v_sigmoid(x);
-    case CT_ACT_GELU: return x * v_normal_cdf(x, &density);
-    default: return x;
-    }
-}
-static void tile_activate(real *x, int64_t n, int activation) {
-    int64_t i = 0;
-    for (; i + VL <= n; i += VL) v_store(x + i, v_activate(v_load(x + i), activation));
-    if (i < n) v_store_part(x + i, v_activate(v_load_part(x + i, n - i), activation), n - i);
-}
 
 typedef struct {
     int64_t M, N, K;
