@@ -280,7 +280,7 @@ static void add_ranges(void *ctx, int64_t head) {
     }
 }
 
-/* ---- adapters: attributes are causal, the two halves of the seed; scale, drop probability */
+/* ---- adapters: attributes are causal, seed, number of the call; scale, drop probability */
 
 static attention_args sized(const ct_call *call, const ct_array *q, const ct_array *k, const ct_array *v) {
     attention_args a = {.q = q, .k = k, .v = v, .causal = (int)call->ints[0]};
@@ -289,7 +289,7 @@ static attention_args sized(const ct_call *call, const ct_array *q, const ct_arr
     a.Dp = round_up(a.D, VL), a.Dvp = round_up(a.Dv, VL);
     a.blocks_q = ceil_div(a.T, BLOCK_Q), a.blocks_k = ceil_div(a.S, BLOCK_K);
     a.scale = (real)call->reals[0], a.drop = (real)call->reals[1];
-    a.seed[0] = (uint32_t)call->ints[1], a.seed[1] = (uint32_t)call->ints[2];
+    a.seed[0] = (uint32_t)(call->ints[1] ^ call->ints[1] >> 32), a.seed[1] = (uint32_t)call->ints[2];
     /* few heads: blocks of keys are cut into ranges, each with a gradient of Q of its own */
     a.ranges = i64_max(1, i64_min(a.blocks_k, 8 / i64_max(1, a.B * a.Hk)));
     return a;

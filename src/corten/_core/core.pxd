@@ -93,6 +93,7 @@ cdef class Op:
     cdef char attr_kind[32]
     cdef int n_saves
     cdef int vjp_saves[12]     # for each input: bit mask over save_plan
+    cdef bint packs            # the kernel wants contiguous inputs
     cdef bint variadic         # the first input is a sequence of tensors
     cdef bint varints          # the first attribute takes the rest of the positional arguments
     cdef bint inplace

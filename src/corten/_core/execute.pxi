@@ -196,6 +196,12 @@ cdef object execute_any(Op op, PyObject **slot):
                 held = []
             held.append(t)
             arr[i] = &t.a
+        elif op.packs and not t.contig and not meta:
+            t = contiguous_c(t)
+            if held is None:
+                held = []
+            held.append(t)
+            arr[i] = &t.a
     # ---- attributes
     cdef int64_t ints[32]
     cdef double reals[32]
@@ -298,6 +304,8 @@ cdef object execute_any(Op op, PyObject **slot):
             out_dt = U8
         elif dt == DT_F32:
             out_dt = F32
+        elif dt == DT_INT32:
+            out_dt = I32
         else:
             out_dt = run_dt
         if op.inplace and out_dt == target.a.dtype and run_dt == compute and not op.rule == RULE_PYTHON and \

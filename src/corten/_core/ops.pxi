@@ -19,11 +19,12 @@ cdef enum:
     DT_FLOATING = 5    # a floating type is required
     DT_UINT8 = 6
     DT_F32 = 7
+    DT_INT32 = 8
 
 cdef dict SHAPE_RULES = {"same": RULE_SAME, "broadcast": RULE_BROADCAST, "reduce": RULE_REDUCE,
                          "matmul": RULE_MATMUL, "linear": RULE_LINEAR, "scalar": RULE_SCALAR}
 cdef dict DTYPE_RULES = {"same": DT_SAME, "float": DT_FLOAT, "bool": DT_BOOL, "int64": DT_INT64, "sum": DT_SUM,
-                         "floating": DT_FLOATING, "uint8": DT_UINT8, "float32": DT_F32}
+                         "floating": DT_FLOATING, "uint8": DT_UINT8, "float32": DT_F32, "int32": DT_INT32}
 # input kinds: t tensor (promoted with the others), i integer tensor (int64), b bool tensor, x as it is, ? optional
 # attribute kinds: i int, f float, b bool, d one dimension, D dimensions or None, I ints, t dtype, o any object
 cdef dict ATTR_KINDS = {"int": "i", "float": "f", "bool": "b", "dim": "d", "dims": "D", "ints": "I", "dtype": "t",
@@ -95,6 +96,7 @@ cdef class Op:
         self.impl, self.meta_fn, self.is_view, self.kernel_name = impl, meta, view, kernel
         self.outputs = tuple(o.strip() for o in tail.split(",")) if tail.strip() else ("out",)
         self.n_out = len(self.outputs)
+        self.packs = bool(extra.get("contiguous"))
         self.parse_parameters(params.rstrip().rstrip(")"))
         if callable(shape):
             self.rule, self.shape_fn = RULE_PYTHON, shape

@@ -433,3 +433,7 @@ def kl_div(input: Any, target: Any, size_average: Any = None, reduce: Any = None
     code = reduction_code("kl_div", "sum" if batch else reduction)
     out = (losses.kl_div_log if log_target else losses.kl_div)(*_pair("kl_div", input, target), reduction=code)
     return out / input.shape[0] if batch and input.ndim else out
+
+
+from corten.nn.functional_pooling import *  # noqa: E402, F403
+from corten.nn.functional_sequence import *  # noqa: E402, F403

@@ -1,7 +1,22 @@
 """The op declarations, one module a family. Importing this package fills the registry."""
 
 from corten._core import core
-from corten.ops import activation, compare, create, indexing, loss, matmul, pointwise, random, reduce, view  # noqa: F401
+from corten.ops import (  # noqa: F401
+    activation,
+    attention,
+    compare,
+    create,
+    indexing,
+    loss,
+    matmul,
+    norm,
+    pointwise,
+    pooling,
+    random,
+    recurrent,
+    reduce,
+    view,
+)
 from corten.ops.declare import FUNCTIONS, op
 
 __all__ = ["FUNCTIONS", "op"]

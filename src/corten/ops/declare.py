@@ -47,9 +47,9 @@ def op(
         the attributes that returns the output's shape (a tuple of shapes for several outputs).
     dtype : str
         Of each output, separated by commas: ``same`` (the promoted dtype), ``float`` (integers become the default
-        floating dtype), ``floating`` (required), ``bool``, ``int64``, ``sum`` (integers become int64), ``uint8``.
+        floating dtype), ``floating`` (required), ``bool``, ``int64``, ``int32``, ``sum`` (integers become int64), ``uint8``.
     kernel : str
-        Name of the native kernel. Or
+        Name of the native kernel; with ``contiguous=True`` it gets copies of inputs that are not contiguous. Or
     impl : callable
         A Python implementation of inputs and attributes; it runs off the tape. ``view=True`` says that it returns a view.
     vjp : callable, or a sequence with one callable (or None) for each input
