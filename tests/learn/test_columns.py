@@ -17,16 +17,15 @@ LOOSE = {np.float64: 1e-9, np.float32: 1e-4}
 @pytest.mark.parametrize("parameters", [{"svd_solver": "covariance_eigh"}, {"svd_solver": "full"}, {"svd_solver": "randomized"}, {}])
 @pytest.mark.parametrize("whiten", [False, True])
 def test_pca(parameters, whiten, dtype):
-    X = mnist(1500)[0].astype(dtype) + dtype(3)
+    X = mnist(1500)[0][:, 300:400].astype(dtype) + dtype(3)
     p = {"n_components": 5, "whiten": whiten, "random_state": 0, **parameters}
     a, b = decomposition.PCA(**p).fit(X), sk_decomposition.PCA(**p).fit(X.astype(np.float64))
     assert a.components_.dtype == a.transform(X).dtype == dtype
     for name in ("explained_variance_", "explained_variance_ratio_", "singular_values_", "mean_", "noise_variance_"):
         np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=10 * LOOSE[dtype], atol=LOOSE[dtype], err_msg=name)
     np.testing.assert_allclose(a.components_, b.components_, atol=30 * LOOSE[dtype])
-    expected = b.transform(X.astype(np.float64))
-    np.testing.assert_allclose(a.transform(X), expected, atol=200 * LOOSE[dtype])
-    np.testing.assert_allclose(a.fit_transform(X), expected, atol=200 * LOOSE[dtype])
+    np.testing.assert_allclose(a.transform(X), b.transform(X.astype(np.float64)), atol=200 * LOOSE[dtype])
+    np.testing.assert_allclose(a.fit_transform(X), b.fit_transform(X.astype(np.float64)), atol=200 * LOOSE[dtype])
 
 
 def test_pca_far_from_the_origin_and_by_share_of_variance():
