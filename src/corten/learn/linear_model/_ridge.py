@@ -60,7 +60,7 @@ def _by_kernel(X, Y, alpha):
 
 def _by_svd(X, Y, alpha):
     U, s, Vt = linalg.svd(X, full_matrices=False, check_finite=False)
-    keep = s > 1e-15
+    keep = s > max(X.shape) * np.finfo(X.dtype).eps * s[0]  # beyond, only rounding is left
     UtY = U.T @ Y
     factor = np.zeros((len(s), Y.shape[1]))
     factor[keep] = s[keep, None] / (s[keep, None] ** 2 + alpha[None, :])
