@@ -101,6 +101,8 @@ def extensions():
     for path in sorted(Path("src").rglob("*.pyx")):
         name = ".".join(path.relative_to("src").with_suffix("").parts)
         depends = HEADERS + [str(p) for p in path.parent.glob("*.pxi")]
+        if name == "corten._core.native":
+            depends += [str(p) for p in KERNELS + PLAIN]
         found.append(Extension(name, [str(path)], include_dirs=["native"], depends=depends))
     return found
 

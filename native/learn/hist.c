@@ -29,7 +29,7 @@ typedef struct {
     const hist_data *d;
     const hist_rules *rules;
     hist_scale scale;
-    int64_t groups, capacity, used;
+    int64_t groups, halves, capacity, used; /* halves: of groups, that hold columns */
     hist_entry *entries, *gathered; /* (n) of all rows, and of a node's rows in their order */
     uint32_t *rows, *spare;         /* (n) */
     int64_t *lefts;                 /* (row chunks) */
@@ -42,7 +42,7 @@ typedef struct {
     int64_t heap_count;
     uint8_t *allowed;               /* (2, features) columns that a new leaf may use */
     uint8_t *node_sets;             /* (capacity, sets) interaction sets that a node may use */
-    hist_split *found;              /* (2, groups) best of each group */
+    hist_split *found;              /* (2, halves) best of each half group */
     /* the job of the loop over groups */
     int32_t build, subtract, search[2]; /* node numbers or -1 */
     /* the job of the loops over rows */
@@ -148,7 +148,6 @@ static void group_body(void *ctx, int64_t half) {
     hist_state *s = ctx;
     const hist_data *d = s->d;
     int64_t group = half / 2, low = half % 2 * 4, first = group * HIST_GROUP + low;
-    if (first >= d->features) return;
     if (s->build >= 0) {
         const hist_node *node = &s->nodes[s->build];
         hist_entry *hist = slot_of(s, s->build, group) + low * HIST_BINS;
@@ -171,7 +170,7 @@ static void group_body(void *ctx, int64_t half) {
     }
     hist_prefix prefix;
     for (int w = 0; w < 2; w++) {
-        hist_split *best = &s->found[w * 2 * s->groups + half];
+        hist_split *best = &s->found[w * s->halves + half];
         best->gain = 0;
         best->feature = -1;
         if (s->search[w] < 0) continue;
@@ -238,13 +237,13 @@ static void search_leaves(hist_state *s, int32_t a, int32_t b, int search_a, int
         if (s->search[w] >= 0)
             choose_columns(s, s->search[w], mix(s->rules->seed ^ mix((uint64_t)s->search[w])), s->allowed + w * d->features);
     int64_t cost = rows * d->features / 2 + 2 * d->features * 400;
-    for_chunks(s, 2 * s->groups, group_body, cost > 2 * PAR_GRAIN);
+    for_chunks(s, s->halves, group_body, cost > 2 * PAR_GRAIN);
     for (int w = 0; w < 2; w++) {
         if (s->search[w] < 0) continue;
         hist_split *best = &s->leaves[s->search[w]].split;
         best->gain = 0;
-        for (int64_t i = 0; i < 2 * s->groups; i++) {
-            const hist_split *one = &s->found[w * 2 * s->groups + i];
+        for (int64_t i = 0; i < s->halves; i++) {
+            const hist_split *one = &s->found[w * s->halves + i];
             if (one->gain > best->gain) *best = *one;
         }
     }
@@ -429,6 +428,7 @@ static int64_t lay_out(hist_state *s, char *base, const hist_data *d, const hist
     s->d = d;
     s->rules = rules;
     s->groups = ceil_div(d->features, HIST_GROUP);
+    s->halves = ceil_div(d->features, HIST_GROUP / 2);
     s->capacity = cap;
     s->chunks = ceil_div(d->n, ROW_CHUNK);
     s->slots = (int32_t)slot_count(d, rules);
@@ -442,7 +442,7 @@ static int64_t lay_out(hist_state *s, char *base, const hist_data *d, const hist
     s->heap = take(&h, cap * 4);
     s->allowed = take(&h, 2 * d->features);
     s->node_sets = take(&h, cap * d->sets);
-    s->found = take(&h, 4 * s->groups * (int64_t)sizeof(hist_split));
+    s->found = take(&h, 2 * s->halves * (int64_t)sizeof(hist_split));
     s->hists = take(&h, s->slots * s->groups * HIST_GROUP * HIST_BINS * 16);
     return h.used;
 }

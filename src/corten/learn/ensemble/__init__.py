@@ -1,4 +1,4 @@
-"""Forests of trees.
+"""Forests of trees and gradient boosting.
 
 Examples
 --------
@@ -14,5 +14,9 @@ from corten.learn.ensemble._forest import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
+from corten.learn.ensemble._hist import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-__all__ = ["ExtraTreesClassifier", "ExtraTreesRegressor", "RandomForestClassifier", "RandomForestRegressor"]
+__all__ = [
+    "ExtraTreesClassifier", "ExtraTreesRegressor", "HistGradientBoostingClassifier", "HistGradientBoostingRegressor",
+    "RandomForestClassifier", "RandomForestRegressor",
+]  # fmt: skip

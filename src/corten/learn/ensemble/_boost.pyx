@@ -70,6 +70,10 @@ NODE = np.dtype({
     "offsets": [0, 8, 16, 24, 32, 40, 48, 56, 64, 68, 72, 76, 80, 112, 113, 114],
     "itemsize": sizeof(hist_node),
 })
+TREE = np.dtype([
+    ("value", "f8"), ("threshold", "f8"), ("gain", "f8"), ("weight", "f8"), ("samples", "i8"), ("left", "i4"),
+    ("right", "i4"), ("feature", "i4"), ("depth", "i4"), ("cats", "u4", 8), ("missing_left", "u1"), ("categorical", "u1"),
+])
 STEP = np.dtype({"names": ["value", "feature", "left"], "formats": ["f8", "i4", "i4"], "itemsize": sizeof(hist_step)})
 LOSSES = {"squared_error": 0, "absolute_error": 1, "quantile": 2, "poisson": 3, "gamma": 4, "binomial": 5,
           "multinomial": 6}
@@ -251,57 +255,67 @@ def gradients(loss, double quantile, const double[::1] y, weight, const double[:
         loss_api.gradient(code, quantile, raw.shape[1], raw.shape[0], &y[0], w_pointer, &raw[0, 0], &g[0, 0], h_pointer)
 
 
+def kept(nodes, table):
+    """What prediction and inspection need of a grown tree, as an array of dtype TREE.
+
+    ``table`` (n_features, 256) holds the upper bounds of the bins, infinity after the last.
+    """
+    out = np.empty(len(nodes), TREE)
+    for name in TREE.names:
+        if name != "threshold":
+            out[name] = nodes[name]
+    out["threshold"] = table[nodes["feature"], nodes["bin"]]
+    return out
+
+
 cdef class Stages:
     """Boosted trees laid out for prediction, 16 bytes a node.
 
     Parameters
     ----------
-    trees : list of ndarray of dtype NODE
+    trees : list of ndarray of dtype TREE
         In order of iteration, one for each output within it.
-    thresholds : list of ndarray
-        Upper bounds of each column's bins.
     outputs : int
     """
 
     cdef readonly object steps, root, cats
     cdef readonly int64_t trees, outputs
 
-    def __init__(self, trees, thresholds, int64_t outputs):
-        cdef int64_t total = sum(len(t) for t in trees), at = 0, made, depth, source, place, n_cats = 0, i, f
+    def __init__(self, trees, int64_t outputs):
+        cdef int64_t total = sum(len(t) for t in trees), at = 0, made, source, place, n_cats = 0, i
         steps = np.empty(max(1, total), STEP)
         root = np.empty(max(1, len(trees)), np.int64)
         cats = []
         cdef hist_step *s = <hist_step *><uintptr_t>steps.ctypes.data
-        cdef const hist_node *c_nodes
-        cdef const hist_node *node
-        cdef const double[::1] bounds
+        cdef const double[:] value, threshold
+        cdef const int32_t[:] left, right, feature
+        cdef const uint8_t[:] missing_left, categorical
         for i in range(len(trees)):
             nodes = trees[i]
-            c_nodes = <const hist_node *><uintptr_t>nodes.ctypes.data
+            value, threshold = nodes["value"], nodes["threshold"]
+            left, right, feature = nodes["left"], nodes["right"], nodes["feature"]
+            missing_left, categorical = nodes["missing_left"], nodes["categorical"]
             root[i] = at
             made = at + 1
             pending = [(0, at)]
             while pending:
                 source, place = pending.pop()
-                node = &c_nodes[source]
-                if node.left < 0:
-                    s[place].value, s[place].feature, s[place].left = node.value, -1, 0
+                if left[source] < 0:
+                    s[place].value, s[place].feature, s[place].left = value[source], -1, 0
                     continue
-                f = node.feature
-                s[place].feature = node.feature
-                if node.missing_left:
+                s[place].feature = feature[source]
+                if missing_left[source]:
                     s[place].feature |= HIST_MISSING_LEFT
-                if node.categorical:
+                if categorical[source]:
                     s[place].feature |= HIST_CATEGORICAL
                     s[place].value = <double>n_cats
                     cats.append(nodes["cats"][source])
                     n_cats += 1
                 else:
-                    bounds = thresholds[f]
-                    s[place].value = bounds[node.bin] if node.bin < bounds.shape[0] else INFINITY
+                    s[place].value = threshold[source]
                 s[place].left = <int32_t>made
-                pending.append((node.right, made + 1))
-                pending.append((node.left, made))
+                pending.append((right[source], made + 1))
+                pending.append((left[source], made))
                 made += 2
             at = made
         self.steps, self.root, self.trees, self.outputs = steps, root, len(trees), outputs
