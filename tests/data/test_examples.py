@@ -8,9 +8,9 @@ import pytest
 
 import corten.data
 
-MODULES = [m.name for m in pkgutil.iter_modules(corten.data.__path__, "corten.data.") if not m.name.endswith("_batches")]
+NAMES = [module.name for module in pkgutil.iter_modules(corten.data.__path__, "corten.data.")]
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith("_batches")])
 def test_examples(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0

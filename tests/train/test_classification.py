@@ -97,7 +97,8 @@ def test_model_file_and_picture(tmp_path):
     assert json.loads(header["__metadata__"]["description"])["classes"] == list("0123456789")
 
     train, test = (Digits(train=t, flatten=True) for t in (True, False))
-    history = fit(model, corten.optim.SGD(model.parameters(), lr=0.1), train, test, classes=10, epochs=1, batch_size=50)
+    optimizer = corten.optim.SGD(model.parameters(), lr=0.1)
+    history = fit(model, optimizer, train, test, classes=10, epochs=1, batch_size=50)
     draw_training(tmp_path / "p.png", history, description.classes, "a title")
     Image = pytest.importorskip("PIL.Image")
     with Image.open(tmp_path / "p.png") as image:

@@ -40,7 +40,8 @@ def default_collate(batch: Sequence[Any]) -> Any:
     """Put samples together into one batch, with a new first dimension for the tensors.
 
     Tensors, NumPy arrays and NumPy scalars are stacked; floats become a float64 tensor, ints an int64 tensor, bools a
-    bool tensor; strings and bytes stay a list or tuple. Mappings, named tuples, tuples and lists are collated member by member.
+    bool tensor; strings and bytes stay as they are. Mappings, named tuples, tuples and lists are collated member by
+    member.
 
     Parameters
     ----------
