@@ -66,7 +66,7 @@ def test_fit_learns_reports_and_follows_the_schedule():
     history = fit(model, optimizer, train, test, classes=10, epochs=3, batch_size=10,
                   schedule=lambda done: 0.1 / (1 + done),
                   on_progress=lambda epoch, done, loss: steps.append((epoch, done)),
-                  on_epoch=lambda epoch: (epochs.append(epoch), rates.append(optimizer.param_groups[0]["lr"])))  # fmt: skip
+                  on_epoch=lambda e: (epochs.append(e), rates.append(optimizer.param_groups[0]["lr"])))  # fmt: skip
     assert history == epochs and [e.number for e in history] == [1, 2, 3] and rates == [0.1, 0.05, 0.1 / 3]
     assert history[-1].test.accuracy > 0.85 and history[-1].train.loss < history[0].train.loss
     assert steps == sorted(steps) and steps[-1] == (3, 144)
