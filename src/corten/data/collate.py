@@ -40,7 +40,8 @@ def default_collate(batch: Sequence[Any]) -> Any:
     """Put samples together into one batch, with a new first dimension for the tensors.
 
     Tensors, NumPy arrays and NumPy scalars are stacked; floats become a float64 tensor, ints an int64 tensor, bools a
-    bool tensor; strings and bytes stay a list. Mappings, named tuples, tuples and lists are collated member by member.
+    bool tensor; strings and bytes stay as they are. Mappings, named tuples, tuples and lists are collated member by
+    member.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
     Examples
     --------
     >>> default_collate([(1, "a"), (2, "b")])[1]
-    ['a', 'b']
+    ('a', 'b')
     """
     if not batch:
         raise ValueError("[default_collate] got an empty batch, expected at least one sample")
