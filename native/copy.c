@@ -11,11 +11,16 @@
 
 #include "include/loops.h"
 
-/* ---- float16 and bfloat16 ------------------------------------------------------------------------------------------- */
+/* ---- float16 and bfloat16 -------------------------------------------------------------------------------------------
+ */
 
-typedef uint8_t truth;                     /* CT_BOOL */
-typedef struct { uint16_t bits; } half;    /* CT_FLOAT16 */
-typedef struct { uint16_t bits; } brain;   /* CT_BFLOAT16 */
+typedef uint8_t truth; /* CT_BOOL */
+typedef struct {
+    uint16_t bits;
+} half; /* CT_FLOAT16 */
+typedef struct {
+    uint16_t bits;
+} brain; /* CT_BFLOAT16 */
 
 CT_INLINE float bits_to_float(uint32_t u) {
     float f;
@@ -48,7 +53,8 @@ CT_INLINE brain to_brain(float f) {
     return (brain){(uint16_t)((bits & 0x7fffffff) > 0x7f800000u ? bits >> 16 | 0x40 : rounded)};
 }
 
-/* ---- a number of one type as another -------------------------------------------------------------------------------------- */
+/* ---- a number of one type as another
+ * -------------------------------------------------------------------------------------- */
 
 #define TO_INT32(x) ((x) >= -2147483648.0f && (x) < 2147483648.0f ? (int32_t)(x) : INT32_MIN)
 #define TO_INT64(x) ((x) >= -9223372036854775808.0f && (x) < 9223372036854775808.0f ? (int64_t)(x) : INT64_MIN)
@@ -59,35 +65,35 @@ CT_INLINE brain to_brain(float f) {
 #define AS_HALF(x) to_half((float)(x))
 #define AS_BRAIN(x) to_brain((float)(x))
 #define FROM_INT(T) (T)(x)
-#define FROM_REAL(T) (T)TO_INT32(x)
+#define FROM_REAL(T) (T) TO_INT32(x)
 
 /* name, type of the output, type of the input, the value from `x` of type V with x = LOAD(input) */
-#define CONVERT(name, O, I, LOAD, V, value)                                                                            \
-    static void name(const loop_span *span, int64_t n) {                                                               \
-        O *y = (O *)(void *)span->p[0];                                                                                \
-        const I *a = (const I *)(const void *)span->p[1];                                                              \
-        if (span->repeat & 2) {                                                                                        \
-            const V x = LOAD(*a);                                                                                      \
-            const O one = value;                                                                                       \
-            for (int64_t i = 0; i < n; i++) y[i] = one;                                                                \
-        } else {                                                                                                       \
-            _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++) {                                                     \
-                const V x = LOAD(a[i]);                                                                                \
-                y[i] = value;                                                                                          \
-            }                                                                                                          \
-        }                                                                                                              \
+#define CONVERT(name, O, I, LOAD, V, value)                        \
+    static void name(const loop_span *span, int64_t n) {           \
+        O *y = (O *)(void *)span->p[0];                            \
+        const I *a = (const I *)(const void *)span->p[1];          \
+        if (span->repeat & 2) {                                    \
+            const V x = LOAD(*a);                                  \
+            const O one = value;                                   \
+            for (int64_t i = 0; i < n; i++) y[i] = one;            \
+        } else {                                                   \
+            _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++) { \
+                const V x = LOAD(a[i]);                            \
+                y[i] = value;                                      \
+            }                                                      \
+        }                                                          \
     }
 /* from I to everything; REAL(T): to a narrow integer, REAL64: to int64 */
-#define FROM(I, LOAD, V, REAL, to_int64)                                                                               \
-    CONVERT(float_from_##I, float, I, LOAD, V, AS_FLOAT(x))                                                            \
-    CONVERT(double_from_##I, double, I, LOAD, V, AS_DOUBLE(x))                                                         \
-    CONVERT(half_from_##I, half, I, LOAD, V, AS_HALF(x))                                                               \
-    CONVERT(brain_from_##I, brain, I, LOAD, V, AS_BRAIN(x))                                                            \
-    CONVERT(int8_from_##I, int8_t, I, LOAD, V, REAL(int8_t))                                                           \
-    CONVERT(int16_from_##I, int16_t, I, LOAD, V, REAL(int16_t))                                                        \
-    CONVERT(int32_from_##I, int32_t, I, LOAD, V, REAL(int32_t))                                                        \
-    CONVERT(int64_from_##I, int64_t, I, LOAD, V, to_int64)                                                             \
-    CONVERT(uint8_from_##I, uint8_t, I, LOAD, V, REAL(uint8_t))                                                        \
+#define FROM(I, LOAD, V, REAL, to_int64)                        \
+    CONVERT(float_from_##I, float, I, LOAD, V, AS_FLOAT(x))     \
+    CONVERT(double_from_##I, double, I, LOAD, V, AS_DOUBLE(x))  \
+    CONVERT(half_from_##I, half, I, LOAD, V, AS_HALF(x))        \
+    CONVERT(brain_from_##I, brain, I, LOAD, V, AS_BRAIN(x))     \
+    CONVERT(int8_from_##I, int8_t, I, LOAD, V, REAL(int8_t))    \
+    CONVERT(int16_from_##I, int16_t, I, LOAD, V, REAL(int16_t)) \
+    CONVERT(int32_from_##I, int32_t, I, LOAD, V, REAL(int32_t)) \
+    CONVERT(int64_from_##I, int64_t, I, LOAD, V, to_int64)      \
+    CONVERT(uint8_from_##I, uint8_t, I, LOAD, V, REAL(uint8_t)) \
     CONVERT(truth_from_##I, truth, I, LOAD, V, AS_TRUTH(x))
 FROM(float, , float, FROM_REAL, TO_INT64(x))
 FROM(double, , double, FROM_REAL, TO_INT64(x))
@@ -100,24 +106,25 @@ FROM(int64_t, , int64_t, FROM_INT, x)
 FROM(uint8_t, , uint8_t, FROM_INT, x)
 FROM(truth, , truth, FROM_INT, x)
 
-#define ROWS_TO(to)                                                                                                    \
-    {to##_from_float,   to##_from_double,  to##_from_half,    to##_from_brain,   to##_from_int8_t,                     \
+#define ROWS_TO(to)                                                                                \
+    {to##_from_float,   to##_from_double,  to##_from_half,    to##_from_brain,   to##_from_int8_t, \
      to##_from_int16_t, to##_from_int32_t, to##_from_int64_t, to##_from_uint8_t, to##_from_truth}
-static const loop_row conversions[10][10] = { /* [output][input], in the order of enum ct_dtype */
-    ROWS_TO(float), ROWS_TO(double), ROWS_TO(half),  ROWS_TO(brain), ROWS_TO(int8),
-    ROWS_TO(int16), ROWS_TO(int32),  ROWS_TO(int64), ROWS_TO(uint8), ROWS_TO(truth)};
+static const loop_row conversions[10][10] = {/* [output][input], in the order of enum ct_dtype */
+                                             ROWS_TO(float), ROWS_TO(double), ROWS_TO(half),  ROWS_TO(brain),
+                                             ROWS_TO(int8),  ROWS_TO(int16),  ROWS_TO(int32), ROWS_TO(int64),
+                                             ROWS_TO(uint8), ROWS_TO(truth)};
 
-/* ---- the same dtype: bytes --------------------------------------------------------------------------------------------- */
+/* ---- the same dtype: bytes
+ * --------------------------------------------------------------------------------------------- */
 
-#define MOVE(T)                                                                                                        \
-    static void move_##T(const loop_span *span, int64_t n) {                                                           \
-        T *y = (T *)(void *)span->p[0];                                                                                \
-        const T *a = (const T *)(const void *)span->p[1];                                                              \
-        if (span->repeat & 2) {                                                                                        \
-            const T one = *a;                                                                                          \
-            for (int64_t i = 0; i < n; i++) y[i] = one;                                                                \
-        } else                                                                                                         \
-            memmove(y, a, (size_t)n * sizeof(T));                                                                      \
+#define MOVE(T)                                              \
+    static void move_##T(const loop_span *span, int64_t n) { \
+        T *y = (T *)(void *)span->p[0];                      \
+        const T *a = (const T *)(const void *)span->p[1];    \
+        if (span->repeat & 2) {                              \
+            const T one = *a;                                \
+            for (int64_t i = 0; i < n; i++) y[i] = one;      \
+        } else memmove(y, a, (size_t)n * sizeof(T));         \
     }
 MOVE(uint8_t)
 MOVE(uint16_t)
@@ -160,7 +167,9 @@ static void run(const ct_array *out, const ct_array *in, loop_row row, double co
 }
 
 void ct_copy(const ct_array *out, const ct_array *in) {
-    if (out->size == 0 || (out->data == in->data && out->dtype == in->dtype && loop_is_contiguous(out) && loop_is_contiguous(in))) return;
+    if (out->size == 0 ||
+        (out->data == in->data && out->dtype == in->dtype && loop_is_contiguous(out) && loop_is_contiguous(in)))
+        return;
     if (out->dtype == in->dtype) {
         ct_array o, i;
         switch (loop_item(out->dtype)) {
@@ -169,10 +178,8 @@ void ct_copy(const ct_array *out, const ct_array *in) {
         case 4: run(out, in, move_uint32_t, 0.12); return;
         case 8: run(out, in, move_uint64_t, 0.25); return;
         default:
-            if (as_pairs(&o, out, CT_FLOAT64) && as_pairs(&i, in, CT_FLOAT64))
-                run(&o, &i, move_uint64_t, 0.25);
-            else
-                copy_plain(out, in, 16);
+            if (as_pairs(&o, out, CT_FLOAT64) && as_pairs(&i, in, CT_FLOAT64)) run(&o, &i, move_uint64_t, 0.25);
+            else copy_plain(out, in, 16);
             return;
         }
     }
@@ -193,8 +200,7 @@ void ct_copy(const ct_array *out, const ct_array *in) {
         }
         ct_copy(&o, &i);
         o.data = (char *)o.data + loop_item(part);
-        if (in->dtype >= CT_COMPLEX64)
-            i.data = (char *)i.data + loop_item(i.dtype);
+        if (in->dtype >= CT_COMPLEX64) i.data = (char *)i.data + loop_item(i.dtype);
         else {
             i.data = (void *)(uintptr_t)&zero;
             i.dtype = part;

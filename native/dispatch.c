@@ -15,11 +15,11 @@
 #define PASTE(a, b) PASTE_(a, b)
 
 /* Every variant's tables, declared and listed from families.def. */
-#define KERNELS(stem)                                                                                       \
-    extern const ct_family ct_##stem##_f32_baseline, ct_##stem##_f64_baseline, ct_##stem##_f32_avx2,        \
+#define KERNELS(stem)                                                                                \
+    extern const ct_family ct_##stem##_f32_baseline, ct_##stem##_f64_baseline, ct_##stem##_f32_avx2, \
         ct_##stem##_f64_avx2, ct_##stem##_f32_avx512, ct_##stem##_f64_avx512;
-#define API(stem)                                                                                           \
-    extern const char ct_##stem##_f32_baseline[], ct_##stem##_f64_baseline[], ct_##stem##_f32_avx2[],       \
+#define API(stem)                                                                                     \
+    extern const char ct_##stem##_f32_baseline[], ct_##stem##_f64_baseline[], ct_##stem##_f32_avx2[], \
         ct_##stem##_f64_avx2[], ct_##stem##_f32_avx512[], ct_##stem##_f64_avx512[];
 #include "include/families.def"
 #undef KERNELS

@@ -50,7 +50,8 @@ static int64_t check(const ct_array *a, int64_t low, int64_t high, int has_ignor
 int64_t ct_index_check(const ct_array *a, int64_t low, int64_t high) { return check(a, low, high, 0, 0); }
 int64_t ct_target_check(const ct_array *a, int64_t high, int64_t ignore) { return check(a, 0, high, 1, ignore); }
 
-/* ---- reductions ---------------------------------------------------------------------------------------------------- */
+/* ---- reductions ----------------------------------------------------------------------------------------------------
+ */
 
 enum kind { SUM, PROD, MAX, MIN, NONZERO, ANY, ALL, ARGMAX, ARGMIN };
 enum { COLUMNS = 256, MOST_CHUNKS = 64 };
@@ -69,7 +70,7 @@ static int64_t start_of(int kind) { /* extremes and arguments start from the fir
 
 /* acc[j] takes in x[j * step], the element with number `at` of its reduction; best[j]: the value behind an argument. */
 #define TAKE_IN(T, name)                                                                                              \
-    static void take_in_##name(int kind, int64_t *restrict acc, int64_t *restrict best, const T *x, int64_t step,    \
+    static void take_in_##name(int kind, int64_t *restrict acc, int64_t *restrict best, const T *x, int64_t step,     \
                                int64_t width, int64_t at) {                                                           \
         switch (kind) {                                                                                               \
         case SUM:                                                                                                     \
@@ -100,7 +101,8 @@ static int64_t start_of(int kind) { /* extremes and arguments start from the fir
         }                                                                                                             \
     }                                                                                                                 \
     /* a run of one reduction */                                                                                      \
-    static void run_in_##name(int kind, int64_t *acc, int64_t *best, const T *x, int64_t step, int64_t n, int64_t at) { \
+    static void run_in_##name(int kind, int64_t *acc, int64_t *best, const T *x, int64_t step, int64_t n,             \
+                              int64_t at) {                                                                           \
         int64_t a = *acc, b = *best, i = 0;                                                                           \
         if (kind >= ARGMAX) {                                                                                         \
             for (; i < n; i++)                                                                                        \
@@ -134,15 +136,14 @@ static int64_t start_of(int kind) { /* extremes and arguments start from the fir
 #define EACH_TYPE(DO) DO(int8_t, int8) DO(int16_t, int16) DO(int32_t, int32) DO(int64_t, int64) DO(uint8_t, uint8)
 EACH_TYPE(TAKE_IN)
 
-static void take_in(const job *j, int64_t offset, int64_t *acc, int64_t *best, int64_t step, int64_t n, int64_t at, int row) {
-#define CALL(T, name)                                                                                                 \
-    {                                                                                                                 \
-        const T *x = (const T *)j->x + offset;                                                                        \
-        if (row)                                                                                                      \
-            run_in_##name(j->kind, acc, best, x, step, n, at);                                                        \
-        else                                                                                                          \
-            take_in_##name(j->kind, acc, best, x, step, n, at);                                                       \
-        return;                                                                                                       \
+static void take_in(const job *j, int64_t offset, int64_t *acc, int64_t *best, int64_t step, int64_t n, int64_t at,
+                    int row) {
+#define CALL(T, name)                                               \
+    {                                                               \
+        const T *x = (const T *)j->x + offset;                      \
+        if (row) run_in_##name(j->kind, acc, best, x, step, n, at); \
+        else take_in_##name(j->kind, acc, best, x, step, n, at);    \
+        return;                                                     \
     }
     switch (j->dtype) {
     case CT_INT8: CALL(int8_t, int8)
@@ -184,10 +185,10 @@ static void chunk_body(void *ctx, int64_t chunk) {
         run_walk w = {&p->reduced, 0, p->count};
         const int64_t stride = p->reduced.in[p->reduced.n - 1];
         for (int64_t offset, n, done = 0; (n = run_next(&w, &offset)) > 0; done += n) {
-            if (!p->columns)
-                take_in(j, base + offset, acc, best, stride, n, done, 1);
+            if (!p->columns) take_in(j, base + offset, acc, best, stride, n, done, 1);
             else
-                for (int64_t i = 0; i < n; i++) take_in(j, base + offset + i * stride, acc, best, step, width, done + i, 0);
+                for (int64_t i = 0; i < n; i++)
+                    take_in(j, base + offset + i * stride, acc, best, step, width, done + i, 0);
         }
         for (int64_t k = 0; k < width; k++) put(j, at + k * out_step, acc[k]);
     }
@@ -208,10 +209,8 @@ static void reduce(const ct_call *call, int kind) {
         j.blocks = ceil_div(inner, COLUMNS), j.units = p->outputs / inner * j.blocks;
     }
     j.chunks = i64_min(j.units, par_count(p->outputs * p->count, 0.3, MOST_CHUNKS));
-    if (j.chunks == 1)
-        chunk_body(&j, 0);
-    else
-        par_for(j.chunks, chunk_body, &j);
+    if (j.chunks == 1) chunk_body(&j, 0);
+    else par_for(j.chunks, chunk_body, &j);
 }
 
 static void sum(const ct_call *call) { reduce(call, SUM); }
@@ -226,9 +225,9 @@ static void argmin(const ct_call *call) { reduce(call, ARGMIN); }
 
 const ct_kernel *ct_find_integer_reduction(const char *name) {
     static const ct_kernel rows[] = {
-        {"sum", sum, NULL},       {"prod", prod, NULL}, {"amax", amax, NULL},     {"amin", amin, NULL},
-        {"any", any, NULL},       {"all", all, NULL},   {"argmax", argmax, NULL}, {"argmin", argmin, NULL},
-        {"count_nonzero", count_nonzero, NULL},
+        {"sum", sum, NULL},       {"prod", prod, NULL},     {"amax", amax, NULL},
+        {"amin", amin, NULL},     {"any", any, NULL},       {"all", all, NULL},
+        {"argmax", argmax, NULL}, {"argmin", argmin, NULL}, {"count_nonzero", count_nonzero, NULL},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (strcmp(rows[i].name, name) == 0) return &rows[i];

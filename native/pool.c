@@ -34,8 +34,7 @@ static ct_pool_stats stats = {0, 0, 0, (int64_t)1 << 30, 0, 0};
 static atomic_flag busy = ATOMIC_FLAG_INIT;
 
 static void lock(void) {
-    while (atomic_flag_test_and_set_explicit(&busy, memory_order_acquire)) {
-    }
+    while (atomic_flag_test_and_set_explicit(&busy, memory_order_acquire)) {}
 }
 static void unlock(void) { atomic_flag_clear_explicit(&busy, memory_order_release); }
 

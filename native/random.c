@@ -18,7 +18,8 @@ static uint64_t bits_of(uint64_t seed, uint64_t offset, uint64_t element, uint32
     const uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
     const uint64_t at = element / 2;
     /* tries after the first stand above every block number */
-    const uint32_t counter[4] = {(uint32_t)at, (uint32_t)(at >> 32) ^ (attempt << 24), (uint32_t)offset, (uint32_t)(offset >> 32)};
+    const uint32_t counter[4] = {(uint32_t)at, (uint32_t)(at >> 32) ^ (attempt << 24), (uint32_t)offset,
+                                 (uint32_t)(offset >> 32)};
     uint32_t w[4];
     ct_philox(w, counter, key);
     return element % 2 ? (uint64_t)w[2] << 32 | w[3] : (uint64_t)w[0] << 32 | w[1];
@@ -60,7 +61,8 @@ static void integers_chunk(void *ctx, int64_t chunk) {
         for (int k = 0; k < 2 * PHILOX_LANES && i + k < r.end; k++) {
             const int l = k / 2, odd = k % 2 * 2;
             const uint64_t bits = (uint64_t)w[odd][l] << 32 | w[odd + 1][l];
-            c->out[i + k] = (int64_t)((uint64_t)c->low + bounded(bits, c->range, c->seed, c->offset, (uint64_t)(i + k)));
+            c->out[i + k] =
+                (int64_t)((uint64_t)c->low + bounded(bits, c->range, c->seed, c->offset, (uint64_t)(i + k)));
         }
     }
 }

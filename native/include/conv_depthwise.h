@@ -42,7 +42,8 @@ static void depthwise_plane(const patch_view *v, const real *x, const real *w, r
                             if (c < taps) acc = v_fma(v_set1(tap[c]), v_load(p + at + c * v->each[2]), acc);
                         } else
                             for (int64_t c = 0; c < taps; c++)
-                                acc = v_fma(v_set1(tap[c]), load_patch(p, v->in[2], at + c * v->each[2], v->step[2], count), acc);
+                                acc = v_fma(v_set1(tap[c]),
+                                            load_patch(p, v->in[2], at + c * v->each[2], v->step[2], count), acc);
                     }
                 v_store_tail(y + ow, v_activate(acc + odd, activation), v_tail(count));
             }
@@ -54,12 +55,14 @@ static void depthwise_chunk(void *ctx, int64_t chunk) {
     const int64_t T = j->v->taps[0] * j->v->taps[1] * j->v->taps[2];
     for (int64_t i = r.begin; i < r.end; i++) {
         const int64_t c = i % j->channels;
-        depthwise_plane(j->v, j->x + i * j->v->size, j->w + c * T, j->bias ? j->bias[c] : 0, j->activation, j->y + i * j->v->cells);
+        depthwise_plane(j->v, j->x + i * j->v->size, j->w + c * T, j->bias ? j->bias[c] : 0, j->activation,
+                        j->y + i * j->v->cells);
     }
 }
 
 /* y (N, C, *grid) = patches of x (N, C, *in) with w (C, *taps) */
-static void depthwise_run(const patch_view *v, int64_t N, int64_t C, const real *x, const real *w,  const real *bias, int activation, real *y) {
+static void depthwise_run(const patch_view *v, int64_t N, int64_t C, const real *x, const real *w, const real *bias,
+                          int activation, real *y) {
     depthwise_job j = {v, N * C, C, 1, x, w, bias, NULL, activation, y};
     const double ns = (double)(N * C * v->cells) * (double)(v->taps[0] * v->taps[1] * v->taps[2]) * 2 / (VL * 3.0);
     if (ns > 2 * PAR_GRAIN) j.chunks = i64_min(N * C, i64_min(64, (int64_t)(ns / PAR_GRAIN)));
@@ -85,16 +88,15 @@ static void depthwise_weight_chunk(void *ctx, int64_t chunk) {
                     for (int64_t oh = 0; oh < v->grid[1]; oh++) {
                         const int64_t ih = oh * v->step[1] + v->first[1] + b * v->each[1];
                         if (ih < 0 || ih >= v->in[1]) continue;
-                        const real *p = x + (id * v->in[1] + ih) * v->in[2], *g = dy + (od * v->grid[1] + oh) * v->grid[2];
+                        const real *p = x + (id * v->in[1] + ih) * v->in[2],
+                                   *g = dy + (od * v->grid[1] + oh) * v->grid[2];
                         const int64_t shift = v->first[2] + e * v->each[2];
                         for (int64_t ow = 0; ow < v->grid[2]; ow += VL) {
                             const int64_t count = i64_min(VL, v->grid[2] - ow);
                             const vreal gv = v_load_tail(g + ow, v_tail(count));
                             const vreal xv = load_patch(p, v->in[2], ow * v->step[2] + shift, v->step[2], count);
-                            if (ow / VL % 2)
-                                odd = v_fma(gv, xv, odd);
-                            else
-                                sum = v_fma(gv, xv, sum);
+                            if (ow / VL % 2) odd = v_fma(gv, xv, odd);
+                            else sum = v_fma(gv, xv, sum);
                         }
                     }
                 }

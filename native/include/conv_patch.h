@@ -1,7 +1,7 @@
 /* conv_patch.h: the geometry of a convolution and how its patches are read.
  *
- * Everything is three-dimensional; fewer dimensions have leading ones.  A patch view says which input position belongs to
- * an output position o and a tap t of the kernel, in each dimension:
+ * Everything is three-dimensional; fewer dimensions have leading ones.  A patch view says which input position belongs
+ * to an output position o and a tap t of the kernel, in each dimension:
  *
  *   i = o * step + offset[t],   zero where i is outside the input
  *
@@ -46,9 +46,9 @@ CT_INLINE conv_shape conv_read(const ct_array *x, const ct_array *w, const ct_ar
 
 typedef struct {
     int64_t in[3], grid[3], step[3], taps[3];
-    int64_t first[3], each[3]; /* offset[t] = first + t * each */
+    int64_t first[3], each[3];     /* offset[t] = first + t * each */
     int64_t channels, cells, size; /* channels; positions of the grid; positions of the input */
-    int64_t image;             /* reals from one image to the next */
+    int64_t image;                 /* reals from one image to the next */
 } patch_view;
 
 /* Lanes j < count of x[at + j * step]; zero outside 0 ... width - 1. */
@@ -83,10 +83,10 @@ CT_INLINE vreal load_patch(const real *x, int64_t width, int64_t at, int64_t ste
     return v_load(t);
 }
 
-/* dst[(k - k0) * row + j * 1] = patch k = (channel, tap) at grid cell j0 + j of the images that follow one another in x.
- * Cells run over images, then planes, rows and columns. */
-static void patch_rows(const patch_view *v, const real *x, int64_t k0, int64_t kc, int64_t j0, int64_t columns, real *dst,
-                       int64_t row) {
+/* dst[(k - k0) * row + j * 1] = patch k = (channel, tap) at grid cell j0 + j of the images that follow one another in
+ * x. Cells run over images, then planes, rows and columns. */
+static void patch_rows(const patch_view *v, const real *x, int64_t k0, int64_t kc, int64_t j0, int64_t columns,
+                       real *dst, int64_t row) {
     const int64_t T = v->taps[0] * v->taps[1] * v->taps[2];
     const int64_t W = v->grid[2], plane = v->grid[1] * W;
     for (int64_t j = 0; j < columns;) {
@@ -111,7 +111,8 @@ static void patch_rows(const patch_view *v, const real *x, int64_t k0, int64_t k
                     }
                     const real *p = base + channel * v->size + (id * v->in[1] + ih) * v->in[2];
                     if (v->step[2] == 1 && at >= 0 && at + VL <= v->in[2])
-                        for (; channel * T + t < last; channel++, d += T * row, p += v->size) v_store_tail(d, v_load(p + at), tail);
+                        for (; channel * T + t < last; channel++, d += T * row, p += v->size)
+                            v_store_tail(d, v_load(p + at), tail);
                     else
                         for (; channel * T + t < last; channel++, d += T * row, p += v->size)
                             v_store_tail(d, load_patch(p, v->in[2], at, v->step[2], count), tail);

@@ -1,13 +1,13 @@
 /* gemm_tile.h: the register tile of the matrix product, and the packing that feeds it.
  *
- * After Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008), and Van Zee and van de Geijn,
- * "BLIS" (2015).  A tile of up to GEMM_MR rows by GEMM_NV vectors of C stays in registers while K runs:
+ * After Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008), and Van Zee and van de
+ * Geijn, "BLIS" (2015).  A tile of up to GEMM_MR rows by GEMM_NV vectors of C stays in registers while K runs:
  *
  *   for k:  b = B[k, 0 : NR];  for i:  acc[i] += A[i, k] * b
  *
- * Rows and vectors of the tile are compile-time constants, so a tile at the edge does the work of its own rows only, and
- * its last vector is masked.  Three forms: A anywhere and B anywhere with unit column stride, the same with a ragged
- * last vector, and both packed.
+ * Rows and vectors of the tile are compile-time constants, so a tile at the edge does the work of its own rows only,
+ * and its last vector is masked.  Three forms: A anywhere and B anywhere with unit column stride, the same with a
+ * ragged last vector, and both packed.
  */
 #ifndef CORTEN_GEMM_TILE_H
 #define CORTEN_GEMM_TILE_H
@@ -102,10 +102,8 @@ CT_NOINLINE void tile_finish(const vreal *acc, int mr, int nv, int64_t columns, 
             if (end->col_bias)
                 x = x + (v == nv - 1 ? v_load_tail(end->col_bias + v * VL, tail) : v_load(end->col_bias + v * VL));
             if (end->activation == CT_ACT_RELU) x = v_max(zero, x);
-            if (v == nv - 1)
-                v_store_tail(p, x, tail);
-            else
-                v_store(p, x);
+            if (v == nv - 1) v_store_tail(p, x, tail);
+            else v_store(p, x);
         }
     if (end->activation > CT_ACT_RELU)
         for (int i = 0; i < mr; i++) tile_activate(c + i * c_row, columns, end->activation);
@@ -138,7 +136,10 @@ CT_INLINE void tile_product(const int mr, const int nv, const int form, int64_t 
             bv[v] = form == TILE_RAGGED && v == nv - 1 ? v_load_tail(b + v * VL, tail) : v_load(b + v * VL);
 #pragma GCC unroll 16
         for (int i = 0; i < mr; i++) {
-            const vreal av = v_set1(form == TILE_PACKED ? a[i] : i < 4 ? a[i * a_row] : i < 8 ? a4[(i - 4) * a_row] : a8[(i - 8) * a_row]);
+            const vreal av = v_set1(form == TILE_PACKED ? a[i]
+                                    : i < 4             ? a[i * a_row]
+                                    : i < 8             ? a4[(i - 4) * a_row]
+                                                        : a8[(i - 8) * a_row]);
 #pragma GCC unroll 4
             for (int v = 0; v < nv; v++) acc[i * nv + v] = v_fma(av, bv[v], acc[i * nv + v]);
         }
@@ -173,10 +174,10 @@ CT_INLINE void tile_product(const int mr, const int nv, const int form, int64_t 
 typedef void (*tile_function)(int64_t kc, const real *a, int64_t a_row, int64_t a_k, const real *b, int64_t b_k,
                               int64_t columns, real *c, int64_t c_row, const tile_end *end);
 
-#define TILE(mr, nv, form)                                                                                          \
-    static void tile_##mr##_##nv##_##form(int64_t kc, const real *a, int64_t a_row, int64_t a_k, const real *b,     \
+#define TILE(mr, nv, form)                                                                                             \
+    static void tile_##mr##_##nv##_##form(int64_t kc, const real *a, int64_t a_row, int64_t a_k, const real *b,        \
                                           int64_t b_k, int64_t columns, real *c, int64_t c_row, const tile_end *end) { \
-        tile_product(mr, nv, form, kc, a, a_row, a_k, b, b_k, columns, c, c_row, end);                              \
+        tile_product(mr, nv, form, kc, a, a_row, a_k, b, b_k, columns, c, c_row, end);                                 \
     }
 #define TILES(mr) TILE(mr, 1, 0) TILE(mr, 2, 0) TILE(mr, 1, 1) TILE(mr, 2, 1) TILE(mr, 1, 2) TILE(mr, 2, 2)
 #define TILE_ROW(form, mr) {tile_##mr##_1_##form, tile_##mr##_2_##form}
@@ -197,9 +198,13 @@ TILES(11)
 TILES(12)
 #endif
 #if GEMM_MR > 10
-#define TILE_TABLE(f) {TILE_ROW(f, 1), TILE_ROW(f, 2), TILE_ROW(f, 3), TILE_ROW(f, 4), TILE_ROW(f, 5), TILE_ROW(f, 6), TILE_ROW(f, 7), TILE_ROW(f, 8), TILE_ROW(f, 9), TILE_ROW(f, 10), TILE_ROW(f, 11), TILE_ROW(f, 12)}
+#define TILE_TABLE(f)                                                                                  \
+    {TILE_ROW(f, 1), TILE_ROW(f, 2), TILE_ROW(f, 3), TILE_ROW(f, 4),  TILE_ROW(f, 5),  TILE_ROW(f, 6), \
+     TILE_ROW(f, 7), TILE_ROW(f, 8), TILE_ROW(f, 9), TILE_ROW(f, 10), TILE_ROW(f, 11), TILE_ROW(f, 12)}
 #elif GEMM_MR > 6
-#define TILE_TABLE(f) {TILE_ROW(f, 1), TILE_ROW(f, 2), TILE_ROW(f, 3), TILE_ROW(f, 4), TILE_ROW(f, 5), TILE_ROW(f, 6), TILE_ROW(f, 7), TILE_ROW(f, 8), TILE_ROW(f, 9), TILE_ROW(f, 10)}
+#define TILE_TABLE(f)                                                                \
+    {TILE_ROW(f, 1), TILE_ROW(f, 2), TILE_ROW(f, 3), TILE_ROW(f, 4), TILE_ROW(f, 5), \
+     TILE_ROW(f, 6), TILE_ROW(f, 7), TILE_ROW(f, 8), TILE_ROW(f, 9), TILE_ROW(f, 10)}
 #else
 #define TILE_TABLE(f) {TILE_ROW(f, 1), TILE_ROW(f, 2), TILE_ROW(f, 3), TILE_ROW(f, 4), TILE_ROW(f, 5), TILE_ROW(f, 6)}
 #endif
@@ -230,8 +235,10 @@ static void pack_panel(int64_t width, int64_t count, int64_t kc, const real *src
                 for (; k + 4 <= kc; k += 4, d += 4 * width) {
                     quad r0 = *(const quad_unaligned *)(s0 + k), r1 = *(const quad_unaligned *)(s1 + k);
                     quad r2 = *(const quad_unaligned *)(s2 + k), r3 = *(const quad_unaligned *)(s3 + k);
-                    quad t0 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5), t1 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
-                    quad t2 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5), t3 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
+                    quad t0 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5),
+                         t1 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
+                    quad t2 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5),
+                         t3 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
                     *(quad_unaligned *)(d) = __builtin_shufflevector(t0, t2, 0, 1, 4, 5);
                     *(quad_unaligned *)(d + width) = __builtin_shufflevector(t0, t2, 2, 3, 6, 7);
                     *(quad_unaligned *)(d + 2 * width) = __builtin_shufflevector(t1, t3, 0, 1, 4, 5);

@@ -46,8 +46,8 @@ CT_INLINE vreal fold_all(vreal acc[LANES]) {
 #define DOT_BLOCK 4096 /* lanes sum at most this many products in a row before they are added to the total */
 
 /* acc[r * nb + s] = lanes of sum_k a[r, k] * b[s, k] for na rows of a and nb of b, both contiguous along k. */
-CT_INLINE void dot_rows(const int na, const int nb, int64_t K, const real *a, int64_t a_row, const real *b, int64_t b_row,
-                        vreal *total) {
+CT_INLINE void dot_rows(const int na, const int nb, int64_t K, const real *a, int64_t a_row, const real *b,
+                        int64_t b_row, vreal *total) {
 #pragma GCC unroll 16
     for (int i = 0; i < na * nb; i++) total[i] = v_zero();
     for (int64_t k0 = 0; k0 < K; k0 += DOT_BLOCK) {
@@ -83,13 +83,25 @@ CT_INLINE void dot_rows(const int na, const int nb, int64_t K, const real *a, in
         for (int i = 0; i < na * nb; i++) total[i] = total[i] + acc[i];
     }
 }
-static void dot_1(int64_t K, const real *a, int64_t ar, const real *b, int64_t br, vreal *t) { dot_rows(1, 1, K, a, ar, b, br, t); }
-static void dot_1_8(int64_t K, const real *a, int64_t ar, const real *b, int64_t br, vreal *t) { dot_rows(1, 8, K, a, ar, b, br, t); }
-static void dot_2_4(int64_t K, const real *a, int64_t ar, const real *b, int64_t br, vreal *t) { dot_rows(2, 4, K, a, ar, b, br, t); }
-static void dot_3_4(int64_t K, const real *a, int64_t ar, const real *b, int64_t br, vreal *t) { dot_rows(3, 4, K, a, ar, b, br, t); }
-static void dot_4_4(int64_t K, const real *a, int64_t ar, const real *b, int64_t br, vreal *t) { dot_rows(4, 4, K, a, ar, b, br, t); }
+static void dot_1(int64_t K, const real *a, int64_t ar, const real *b, int64_t br, vreal *t) {
+    dot_rows(1, 1, K, a, ar, b, br, t);
+}
+static void dot_1_8(int64_t K, const real *a, int64_t ar, const real *b, int64_t br, vreal *t) {
+    dot_rows(1, 8, K, a, ar, b, br, t);
+}
+static void dot_2_4(int64_t K, const real *a, int64_t ar, const real *b, int64_t br, vreal *t) {
+    dot_rows(2, 4, K, a, ar, b, br, t);
+}
+static void dot_3_4(int64_t K, const real *a, int64_t ar, const real *b, int64_t br, vreal *t) {
+    dot_rows(3, 4, K, a, ar, b, br, t);
+}
+static void dot_4_4(int64_t K, const real *a, int64_t ar, const real *b, int64_t br, vreal *t) {
+    dot_rows(4, 4, K, a, ar, b, br, t);
+}
 #if LANES < 8
-static void dot_1_4(int64_t K, const real *a, int64_t ar, const real *b, int64_t br, vreal *t) { dot_rows(1, 4, K, a, ar, b, br, t); }
+static void dot_1_4(int64_t K, const real *a, int64_t ar, const real *b, int64_t br, vreal *t) {
+    dot_rows(1, 4, K, a, ar, b, br, t);
+}
 #endif
 
 /* y[r * y_row + j] = sum_k a[r, k] * b[j, k] for rows r < na <= 4 of a and n rows of b. */
@@ -146,13 +158,15 @@ CT_INLINE void strip_times(const int nv, const int split, int64_t K, const real 
                 const real *p = b + (k + s) * b_row;
 #pragma GCC unroll 8
                 for (int v = 0; v < nv; v++)
-                    acc[s * nv + v] = v_fma(xv, v == nv - 1 ? v_load_tail(p + v * VL, tail) : v_load(p + v * VL), acc[s * nv + v]);
+                    acc[s * nv + v] =
+                        v_fma(xv, v == nv - 1 ? v_load_tail(p + v * VL, tail) : v_load(p + v * VL), acc[s * nv + v]);
             }
         for (; k < k1; k++) {
             const vreal xv = v_set1(x[k]);
             const real *p = b + k * b_row;
 #pragma GCC unroll 8
-            for (int v = 0; v < nv; v++) acc[v] = v_fma(xv, v == nv - 1 ? v_load_tail(p + v * VL, tail) : v_load(p + v * VL), acc[v]);
+            for (int v = 0; v < nv; v++)
+                acc[v] = v_fma(xv, v == nv - 1 ? v_load_tail(p + v * VL, tail) : v_load(p + v * VL), acc[v]);
         }
 #pragma GCC unroll 8
         for (int v = 0; v < nv; v++)

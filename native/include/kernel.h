@@ -39,10 +39,10 @@ enum ct_dtype {
 };
 
 typedef struct {
-    void *data;                 /* first element */
-    int64_t size;               /* number of elements */
+    void *data;   /* first element */
+    int64_t size; /* number of elements */
     int32_t ndim;
-    int32_t dtype;              /* enum ct_dtype */
+    int32_t dtype; /* enum ct_dtype */
     int64_t shape[CT_MAX_DIM];
     int64_t stride[CT_MAX_DIM]; /* in elements; 0 repeats */
 } ct_array;
@@ -67,7 +67,7 @@ typedef struct {
     int count;
 } ct_family;
 
-#define CT_KERNELS(stem, rows) \
+#define CT_KERNELS(stem, rows)                 \
     extern const ct_family CT_NAME(ct_##stem); \
     const ct_family CT_NAME(ct_##stem) = {rows, (int)(sizeof(rows) / sizeof((rows)[0]))}
 

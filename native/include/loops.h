@@ -4,8 +4,8 @@
  * driver feeds it from arrays of any strides (0 repeats; an output may alias an input exactly):
  *
  *   - everything contiguous or one value: the whole array is one row, found first, at a few nanoseconds a call;
- *   - otherwise dimensions are ordered as they lie in the output, merged where every operand allows it, and the last two
- *     are walked in tiles of R rows by C columns.  An operand whose tile the row function cannot read in place
+ *   - otherwise dimensions are ordered as they lie in the output, merged where every operand allows it, and the last
+ * two are walked in tiles of R rows by C columns.  An operand whose tile the row function cannot read in place
  *     (strided, transposed, short rows) is packed into a buffer in the first-level cache first; a packed tile that
  *     repeats (a bias along the rows) is packed once.
  *
@@ -39,9 +39,9 @@ typedef void (*loop_row)(const loop_span *span, int64_t n);
 
 typedef struct {
     loop_row row;
-    loop_span span;              /* operands at their first element */
-    int64_t chunks, units;       /* flat: units are elements; nested: tiles */
-    int64_t size[LOOP_MAX];      /* bytes of an element */
+    loop_span span;         /* operands at their first element */
+    int64_t chunks, units;  /* flat: units are elements; nested: tiles */
+    int64_t size[LOOP_MAX]; /* bytes of an element */
     int nop, stream;
     /* nested only */
     int nd;
@@ -56,7 +56,9 @@ CT_INLINE int64_t loop_item(int dtype) {
     return bytes[dtype];
 }
 
-CT_INLINE int64_t loop_chunks(int64_t n, double cost) { return par_count(n, cost * (PAR_GRAIN / LOOP_GRAIN), LOOP_CHUNKS); }
+CT_INLINE int64_t loop_chunks(int64_t n, double cost) {
+    return par_count(n, cost * (PAR_GRAIN / LOOP_GRAIN), LOOP_CHUNKS);
+}
 
 CT_INLINE int loop_is_contiguous(const ct_array *a) {
     int64_t expected = 1;
@@ -84,7 +86,8 @@ CT_NOINLINE void loop_stream_row(loop_row row, const loop_span *span, int64_t n,
         s.p[0] = buffer;
         row(&s, m);
         if (((uintptr_t)y & (VBYTES - 1)) == 0)
-            for (; i + VBYTES <= bytes; i += VBYTES) v_stream((real *)(void *)(y + i), v_load((real *)(void *)(buffer + i)));
+            for (; i + VBYTES <= bytes; i += VBYTES)
+                v_stream((real *)(void *)(y + i), v_load((real *)(void *)(buffer + i)));
         memcpy(y + i, buffer + i, (size_t)(bytes - i));
         s.p[0] = y + bytes;
         for (int k = 1; k < nop; k++)
@@ -94,10 +97,8 @@ CT_NOINLINE void loop_stream_row(loop_row row, const loop_span *span, int64_t n,
     v_fence();
 }
 CT_INLINE void loop_one_row(const loop_nest *nest, const loop_span *span, int64_t n) {
-    if (CT_UNLIKELY(nest->stream))
-        loop_stream_row(nest->row, span, n, nest->size, nest->nop);
-    else
-        nest->row(span, n);
+    if (CT_UNLIKELY(nest->stream)) loop_stream_row(nest->row, span, n, nest->size, nest->nop);
+    else nest->row(span, n);
 }
 
 CT_UNUSED static void loop_flat_body(void *ctx, int64_t chunk) {
@@ -110,15 +111,16 @@ CT_UNUSED static void loop_flat_body(void *ctx, int64_t chunk) {
 }
 
 /* dst (R, C) contiguous = src (R, C) with byte strides, read along the shorter one. */
-#define LOOP_MOVE(T, D_R, D_C, S_R, S_C)                                                                                \
-    for (int64_t r = 0; r < R; r++)                                                                                     \
-        for (int64_t c = 0; c < C; c++) *(T *)(void *)(dst + r * (D_R) + c * (D_C)) = *(const T *)(const void *)(src + r * (S_R) + c * (S_C));
-#define LOOP_SIZES(D_R, D_C, S_R, S_C)                                                                                  \
-    switch (item) {                                                                                                     \
-    case 1: LOOP_MOVE(uint8_t, D_R, D_C, S_R, S_C) break;                                                               \
-    case 2: LOOP_MOVE(uint16_t, D_R, D_C, S_R, S_C) break;                                                              \
-    case 4: LOOP_MOVE(uint32_t, D_R, D_C, S_R, S_C) break;                                                              \
-    default: LOOP_MOVE(uint64_t, D_R, D_C, S_R, S_C) break;                                                             \
+#define LOOP_MOVE(T, D_R, D_C, S_R, S_C) \
+    for (int64_t r = 0; r < R; r++)      \
+        for (int64_t c = 0; c < C; c++)  \
+            *(T *)(void *)(dst + r * (D_R) + c * (D_C)) = *(const T *)(const void *)(src + r * (S_R) + c * (S_C));
+#define LOOP_SIZES(D_R, D_C, S_R, S_C)                      \
+    switch (item) {                                         \
+    case 1: LOOP_MOVE(uint8_t, D_R, D_C, S_R, S_C) break;   \
+    case 2: LOOP_MOVE(uint16_t, D_R, D_C, S_R, S_C) break;  \
+    case 4: LOOP_MOVE(uint32_t, D_R, D_C, S_R, S_C) break;  \
+    default: LOOP_MOVE(uint64_t, D_R, D_C, S_R, S_C) break; \
     }
 /* dst (4, 4) with rows `to` bytes apart = transpose of src (4, 4) with rows `from` bytes apart */
 typedef uint32_t loop_four __attribute__((vector_size(16)));
@@ -134,10 +136,12 @@ CT_INLINE void loop_transpose4(char *dst, int64_t to, const char *src, int64_t f
     *(loop_four_unaligned *)(void *)(dst + 2 * to) = __builtin_shuffle(c, d, left);
     *(loop_four_unaligned *)(void *)(dst + 3 * to) = __builtin_shuffle(c, d, right);
 }
-CT_NOINLINE void loop_gather(char *restrict dst, const char *restrict src, int64_t R, int64_t C, int64_t row, int64_t column, int64_t item) {
+CT_NOINLINE void loop_gather(char *restrict dst, const char *restrict src, int64_t R, int64_t C, int64_t row,
+                             int64_t column, int64_t item) {
     if (item == 4 && row == 4 && R % 4 == 0 && C % 4 == 0) {
         for (int64_t c = 0; c < C; c += 4)
-            for (int64_t r = 0; r < R; r += 4) loop_transpose4(dst + (r * C + c) * 4, C * 4, src + c * column + r * 4, column);
+            for (int64_t r = 0; r < R; r += 4)
+                loop_transpose4(dst + (r * C + c) * 4, C * 4, src + c * column + r * 4, column);
     } else if (R > 1 && row < column) { /* walk down the columns */
         int64_t n = R, step = row;
         R = C, C = n, row = column, column = step;
@@ -146,13 +150,12 @@ CT_NOINLINE void loop_gather(char *restrict dst, const char *restrict src, int64
         LOOP_SIZES(C * item, item, row, column)
     }
 }
-CT_NOINLINE void loop_scatter(char *restrict dst, const char *restrict src, int64_t R, int64_t C, int64_t row, int64_t column, int64_t item) {
-    LOOP_SIZES(row, column, C * item, item)
-}
+CT_NOINLINE void loop_scatter(char *restrict dst, const char *restrict src, int64_t R, int64_t C, int64_t row,
+                              int64_t column, int64_t item){LOOP_SIZES(row, column, C *item, item)}
 
 /* The tile of R rows and C columns whose operands begin at `at`. `packed` remembers what each buffer holds. */
-CT_INLINE void loop_tile(const loop_nest *nest, char *const *at, int64_t R, int64_t C,
-                         char (*buffer)[LOOP_PACK * 8], const char **packed, int64_t *packed_size) {
+CT_INLINE void loop_tile(const loop_nest *nest, char *const *at, int64_t R, int64_t C, char (*buffer)[LOOP_PACK * 8],
+                         const char **packed, int64_t *packed_size) {
     loop_span s = nest->span;
     int64_t step[LOOP_MAX];
     int last = nest->nd - 1, unpack = 0, whole = 1;
@@ -170,8 +173,7 @@ CT_INLINE void loop_tile(const loop_nest *nest, char *const *at, int64_t R, int6
         } else {
             s.p[k] = buffer[k];
             step[k] = C * item;
-            if (k == 0)
-                unpack = 1;
+            if (k == 0) unpack = 1;
             else if (packed[k] != at[k] || packed_size[k] != R * C || row != 0 || !nest->joint) {
                 loop_gather(buffer[k], at[k], R, C, row, column, item);
                 packed[k] = at[k];
@@ -179,15 +181,15 @@ CT_INLINE void loop_tile(const loop_nest *nest, char *const *at, int64_t R, int6
             }
         }
     }
-    if (whole)
-        loop_one_row(nest, &s, R * C);
+    if (whole) loop_one_row(nest, &s, R * C);
     else
         for (int64_t r = 0; r < R; r++) {
             loop_one_row(nest, &s, C);
             for (int k = 0; k < nest->nop; k++) s.p[k] += step[k];
         }
     if (unpack)
-        loop_scatter(at[0], buffer[0], R, C, last > 0 ? nest->stride[0][last - 1] : 0, nest->stride[0][last], nest->size[0]);
+        loop_scatter(at[0], buffer[0], R, C, last > 0 ? nest->stride[0][last - 1] : 0, nest->stride[0][last],
+                     nest->size[0]);
 }
 
 CT_UNUSED static void loop_nest_body(void *ctx, int64_t chunk) {
@@ -214,7 +216,8 @@ CT_UNUSED static void loop_nest_body(void *ctx, int64_t chunk) {
             for (int d = 0; d < outer; d++) p += index[d] * nest->stride[k][d];
             at[k] = p;
         }
-        loop_tile(nest, at, i64_min(nest->R, M - row * nest->R), i64_min(nest->C, L - column * nest->C), buffer, packed, packed_size);
+        loop_tile(nest, at, i64_min(nest->R, M - row * nest->R), i64_min(nest->C, L - column * nest->C), buffer, packed,
+                  packed_size);
         if (++column < nest->column_tiles) continue;
         column = 0;
         if (++row < nest->row_tiles) continue;
@@ -285,10 +288,8 @@ CT_NOINLINE void loop_nested(loop_nest *nest, const ct_call *call, double cost) 
     nest->joint = last > 0 && (L < 32 || (together && L <= LOOP_PACK / 2));
     nest->R = 1;
     nest->C = pack ? LOOP_PACK : 16384;
-    if (nest->joint)
-        nest->R = i64_min(M, LOOP_PACK / L), nest->C = L;
-    else if (pack == 2)
-        nest->R = 16, nest->C = LOOP_PACK / 16;
+    if (nest->joint) nest->R = i64_min(M, LOOP_PACK / L), nest->C = L;
+    else if (pack == 2) nest->R = 16, nest->C = LOOP_PACK / 16;
     nest->row_tiles = ceil_div(M, nest->R);
     nest->column_tiles = ceil_div(L, nest->C);
     nest->units = nest->row_tiles * nest->column_tiles;
@@ -313,10 +314,8 @@ CT_INLINE void loop_run(const ct_call *call, loop_row row, int nin, double cost)
         const ct_array *a = call->in[k - 1];
         nest.span.p[k] = a->data;
         if (loop_is_contiguous(a)) continue;
-        if (loop_is_one_value(a))
-            nest.span.repeat |= 1u << k;
-        else
-            flat = 0;
+        if (loop_is_one_value(a)) nest.span.repeat |= 1u << k;
+        else flat = 0;
     }
     if (CT_LIKELY(flat && (double)n * cost < 2 * LOOP_GRAIN)) {
         row(&nest.span, n);
@@ -340,77 +339,74 @@ CT_INLINE void loop_run(const ct_call *call, loop_row row, int nin, double cost)
     par_for(nest.chunks, loop_flat_body, &nest);
 }
 
-/* ---- rows: inside `expr`, the inputs are the vectors a, b, c and float attributes are P(0), P(1), ... ------------- */
+/* ---- rows: inside `expr`, the inputs are the vectors a, b, c and float attributes are P(0), P(1), ... -------------
+ */
 
 #define P(i) v_set1((real)span->reals[i])
 
 /* Operand k as a pointer and a mask of the element index: a repeated value is read from VL copies of it. */
-#define LOOP_IN(name, k)                                                                                                \
-    real name##_copies[VBYTES / sizeof(real)];                                                                          \
-    const real *name##_p = (const real *)(const void *)span->p[k];                                                      \
-    int64_t name##_mask = -1;                                                                                           \
-    if (span->repeat >> (k) & 1) {                                                                                      \
-        v_store(name##_copies, v_set1(*name##_p));                                                                      \
-        name##_p = name##_copies;                                                                                       \
-        name##_mask = 0;                                                                                                \
+#define LOOP_IN(name, k)                                           \
+    real name##_copies[VBYTES / sizeof(real)];                     \
+    const real *name##_p = (const real *)(const void *)span->p[k]; \
+    int64_t name##_mask = -1;                                      \
+    if (span->repeat >> (k) & 1) {                                 \
+        v_store(name##_copies, v_set1(*name##_p));                 \
+        name##_p = name##_copies;                                  \
+        name##_mask = 0;                                           \
     }
-#define LOOP_GET(name)                                                                                                  \
-    const vreal name = CT_LIKELY(left >= VL) ? v_load(name##_p + (i & name##_mask)) : v_load_part(name##_p + (i & name##_mask), left);
-#define LOOP_PUT(value)                                                                                                 \
-    const vreal result = (value);                                                                                       \
-    if (CT_LIKELY(left >= VL))                                                                                          \
-        v_store(y + i, result);                                                                                         \
-    else                                                                                                                \
-        v_store_part(y + i, result, left);
+#define LOOP_GET(name)                                                              \
+    const vreal name = CT_LIKELY(left >= VL) ? v_load(name##_p + (i & name##_mask)) \
+                                             : v_load_part(name##_p + (i & name##_mask), left);
+#define LOOP_PUT(value)                                \
+    const vreal result = (value);                      \
+    if (CT_LIKELY(left >= VL)) v_store(y + i, result); \
+    else v_store_part(y + i, result, left);
 
-#define LOOP_BODY(name, ins, gets, put)                                                                                 \
-    static void name##_row(const loop_span *span, int64_t n) {                                                          \
-        ins;                                                                                                            \
-        for (int64_t i = 0; i < n; i += VL) {                                                                           \
-            const int64_t left = n - i;                                                                                 \
-            gets;                                                                                                       \
-            put;                                                                                                        \
-        }                                                                                                               \
+#define LOOP_BODY(name, ins, gets, put)                        \
+    static void name##_row(const loop_span *span, int64_t n) { \
+        ins;                                                   \
+        for (int64_t i = 0; i < n; i += VL) {                  \
+            const int64_t left = n - i;                        \
+            gets;                                              \
+            put;                                               \
+        }                                                      \
     }
 /* cost: nanoseconds of a float element on one thread; a double takes twice that */
-#define LOOP_KERNEL(name, nin, cost)                                                                                    \
+#define LOOP_KERNEL(name, nin, cost) \
     static void name(const ct_call *call) { loop_run(call, name##_row, nin, (cost) * (double)(sizeof(real) / 4)); }
 
 #define LOOP_OUT real *y = (real *)(void *)span->p[0];
-#define LOOP_UNARY(name, cost, expr)                                                                                    \
-    LOOP_BODY(name, LOOP_OUT LOOP_IN(a, 1), LOOP_GET(a), LOOP_PUT(expr))                                                \
+#define LOOP_UNARY(name, cost, expr)                                     \
+    LOOP_BODY(name, LOOP_OUT LOOP_IN(a, 1), LOOP_GET(a), LOOP_PUT(expr)) \
     LOOP_KERNEL(name, 1, cost)
-#define LOOP_BINARY(name, cost, expr)                                                                                   \
-    LOOP_BODY(name, LOOP_OUT LOOP_IN(a, 1) LOOP_IN(b, 2), LOOP_GET(a) LOOP_GET(b), LOOP_PUT(expr))                      \
+#define LOOP_BINARY(name, cost, expr)                                                              \
+    LOOP_BODY(name, LOOP_OUT LOOP_IN(a, 1) LOOP_IN(b, 2), LOOP_GET(a) LOOP_GET(b), LOOP_PUT(expr)) \
     LOOP_KERNEL(name, 2, cost)
-#define LOOP_TERNARY(name, cost, expr)                                                                                  \
-    LOOP_BODY(name, LOOP_OUT LOOP_IN(a, 1) LOOP_IN(b, 2) LOOP_IN(c, 3), LOOP_GET(a) LOOP_GET(b) LOOP_GET(c), LOOP_PUT(expr)) \
+#define LOOP_TERNARY(name, cost, expr)                                                                       \
+    LOOP_BODY(name, LOOP_OUT LOOP_IN(a, 1) LOOP_IN(b, 2) LOOP_IN(c, 3), LOOP_GET(a) LOOP_GET(b) LOOP_GET(c), \
+              LOOP_PUT(expr))                                                                                \
     LOOP_KERNEL(name, 3, cost)
 
 /* Kernels whose result is bool: `expr` is a vmask. */
 typedef int8_t vbytes __attribute__((vector_size(VBYTES / sizeof(real))));
 CT_INLINE void v_store_bools(uint8_t *p, vmask m, int64_t n) {
     vbytes bytes = -__builtin_convertvector(m, vbytes);
-    if (CT_LIKELY(n >= VL))
-        memcpy(p, &bytes, sizeof bytes);
-    else
-        memcpy(p, &bytes, (size_t)n);
+    if (CT_LIKELY(n >= VL)) memcpy(p, &bytes, sizeof bytes);
+    else memcpy(p, &bytes, (size_t)n);
 }
 CT_INLINE vmask v_load_bools(const uint8_t *p, int64_t n) {
     vbytes bytes = {0};
-    if (CT_LIKELY(n >= VL))
-        memcpy(&bytes, p, sizeof bytes);
-    else
-        memcpy(&bytes, p, (size_t)n);
+    if (CT_LIKELY(n >= VL)) memcpy(&bytes, p, sizeof bytes);
+    else memcpy(&bytes, p, (size_t)n);
     return __builtin_convertvector(bytes != 0, vmask);
 }
 #define LOOP_OUT_BOOL uint8_t *y = (uint8_t *)(void *)span->p[0];
 #define LOOP_PUT_BOOL(value) v_store_bools(y + i, (value), left);
-#define LOOP_UNARY_BOOL(name, cost, expr)                                                                               \
-    LOOP_BODY(name, LOOP_OUT_BOOL LOOP_IN(a, 1), LOOP_GET(a), LOOP_PUT_BOOL(expr))                                      \
+#define LOOP_UNARY_BOOL(name, cost, expr)                                          \
+    LOOP_BODY(name, LOOP_OUT_BOOL LOOP_IN(a, 1), LOOP_GET(a), LOOP_PUT_BOOL(expr)) \
     LOOP_KERNEL(name, 1, cost)
-#define LOOP_BINARY_BOOL(name, cost, expr)                                                                              \
-    LOOP_BODY(name, LOOP_OUT_BOOL LOOP_IN(a, 1) LOOP_IN(b, 2), LOOP_GET(a) LOOP_GET(b), LOOP_PUT_BOOL(expr))            \
+#define LOOP_BINARY_BOOL(name, cost, expr)                                                                   \
+    LOOP_BODY(name, LOOP_OUT_BOOL LOOP_IN(a, 1) LOOP_IN(b, 2), LOOP_GET(a) LOOP_GET(b), LOOP_PUT_BOOL(expr)) \
     LOOP_KERNEL(name, 2, cost)
 
 #endif

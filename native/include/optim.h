@@ -14,11 +14,11 @@
 /* What a step works on: n contiguous tensors that take part in it. */
 typedef struct {
     int64_t n;
-    const int64_t *size;             /* (n) elements of each */
-    real *const *p;                  /* (n) parameters, updated in place */
-    const real *const *g;            /* (n) gradients */
+    const int64_t *size;              /* (n) elements of each */
+    real *const *p;                   /* (n) parameters, updated in place */
+    const real *const *g;             /* (n) gradients */
     real *const *state[OPTIM_STATES]; /* (n) each, updated in place; which ones: see each function */
-    const int64_t *step;             /* (n) number of this step for each tensor, 1 at the first; NULL: not the first */
+    const int64_t *step;              /* (n) number of this step for each tensor, 1 at the first; NULL: not the first */
 } optim_tensors;
 
 /* Weight decay is added to the gradient (L2), or taken from the parameter directly (Loshchilov and Hutter 2019). */

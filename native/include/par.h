@@ -19,11 +19,11 @@
 typedef void (*par_body)(void *ctx, int64_t chunk);
 
 void ct_par_for(int64_t chunks, par_body body, void *ctx);
-void ct_par_set_threads(int n); /* >= 1; the process-wide limit */
-int ct_par_threads(void);       /* the limit */
+void ct_par_set_threads(int n);   /* >= 1; the process-wide limit */
+int ct_par_threads(void);         /* the limit */
 int ct_par_default_threads(void); /* from CORTEN_NUM_THREADS, CPU affinity and cgroup quota */
-int ct_par_worker(void);        /* inside a body: 0 ... ct_par_threads() - 1, for per-thread workspace */
-int ct_par_openmp(void);        /* 1 when built with OpenMP */
+int ct_par_worker(void);          /* inside a body: 0 ... ct_par_threads() - 1, for per-thread workspace */
+int ct_par_openmp(void);          /* 1 when built with OpenMP */
 
 /* A caller that fans out by itself (BLAS, a Python thread pool) takes threads from the same budget. */
 int ct_par_acquire(int wanted); /* how many threads beside its own it may use now, 0 ... wanted */

@@ -11,9 +11,9 @@ typedef struct {
     int64_t allocations, hits; /* blocks handed out; of these, served from the cache */
 } ct_pool_stats;
 
-void *ct_pool_take(size_t bytes);            /* NULL when memory is exhausted */
+void *ct_pool_take(size_t bytes);             /* NULL when memory is exhausted */
 void ct_pool_give(void *block, size_t bytes); /* bytes as taken */
-void ct_pool_trim(int64_t keep);             /* return cached blocks to the system until at most `keep` bytes stay */
+void ct_pool_trim(int64_t keep);              /* return cached blocks to the system until at most `keep` bytes stay */
 void ct_pool_set_limit(int64_t bytes);
 void ct_pool_read(ct_pool_stats *stats);
 void ct_pool_reset_peak(void);

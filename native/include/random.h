@@ -31,7 +31,7 @@ CT_NOINLINE void philox_block(uint32_t w[4][PHILOX_LANES], uint64_t seed, uint64
     }
     for (int round = 0; round < 10; round++, k0 += PHILOX_W0, k1 += PHILOX_W1) {
         CT_KEEP_LOOP /* unrolled, it would not become vectors */
-        for (int l = 0; l < PHILOX_LANES; l++) {
+            for (int l = 0; l < PHILOX_LANES; l++) {
             const uint64_t p = (uint64_t)w[0][l] * PHILOX_M0, q = (uint64_t)w[2][l] * PHILOX_M1;
             const uint32_t w1 = w[1][l], w3 = w[3][l];
             w[0][l] = (uint32_t)(q >> 32) ^ w1 ^ k0, w[1][l] = (uint32_t)q;

@@ -13,12 +13,12 @@
 enum rnn_mode { RNN_TANH, RNN_RELU, RNN_LSTM, RNN_GRU };
 
 #define UNIT_CHUNKS 4 /* runs of neighbouring panels, so that threads seldom write to neighbouring lines */
-#define PANEL 4 /* vectors side by side in a packed panel of weights */
+#define PANEL 4       /* vectors side by side in a packed panel of weights */
 
 typedef struct {
     int mode, reverse, relu;
-    int64_t T, B, N, H, P;      /* steps, sequences, rows, units, size of the state that recurs (H without projection) */
-    int64_t G;                  /* gates: 1, 3 or 4 */
+    int64_t T, B, N, H, P; /* steps, sequences, rows, units, size of the state that recurs (H without projection) */
+    int64_t G;             /* gates: 1, 3 or 4 */
     const int64_t *batch_sizes; /* (T) or NULL */
     int64_t *offset;            /* (T + 1) first row of each step */
     int64_t chunks;             /* rows are cut into this many independent chunks; 0: units are, step by step */
@@ -83,7 +83,8 @@ CT_UNUSED static void rnn_go(rnn_walk *w) {
         return;
     }
     for (w->i = 0; w->i < w->s->T; w->i++)
-        for (w->phase = 0; w->phase < 2; w->phase++) par_for(i64_min(w->panels[w->phase], UNIT_CHUNKS), rnn_walk_panels, w);
+        for (w->phase = 0; w->phase < 2; w->phase++)
+            par_for(i64_min(w->panels[w->phase], UNIT_CHUNKS), rnn_walk_panels, w);
 }
 
 #define RNN_ROWS 48 /* rows that one product takes at once: its result stays in the first cache */

@@ -18,10 +18,8 @@ CT_INLINE vreal load_fill(const real *x, int64_t n, real fill) {
 #endif
 }
 CT_INLINE void store(real *y, vreal v, int64_t n) {
-    if (CT_LIKELY(n >= VL))
-        v_store(y, v);
-    else
-        v_store_part(y, v, n);
+    if (CT_LIKELY(n >= VL)) v_store(y, v);
+    else v_store_part(y, v, n);
 }
 
 /* The greatest element; NaN may be lost: the sum of exponentials keeps it. */

@@ -159,7 +159,8 @@ CT_INLINE vreal v_sqrt(vreal a) {
 #elif defined(CT_AVX2)
     return (vreal)_mm256_sqrt_ps((__m256)a);
 #else
-    for (int i = 0; i < VL; i++) a[i] = CT_REAL_DOUBLE ? (real)__builtin_sqrt(a[i]) : (real)__builtin_sqrtf((float)a[i]);
+    for (int i = 0; i < VL; i++)
+        a[i] = CT_REAL_DOUBLE ? (real)__builtin_sqrt(a[i]) : (real)__builtin_sqrtf((float)a[i]);
     return a;
 #endif
 }
@@ -171,13 +172,13 @@ CT_INLINE real lane_max(real a, real b) { return a > b ? a : b; }
 CT_INLINE real lane_min(real a, real b) { return a < b ? a : b; }
 #if defined(CT_AVX512) || defined(CT_AVX2)
 #if CT_REAL_DOUBLE
-#define V_HALVE_(op)                                                                                  \
-    __m256d half = V_UPPER_(op);                                                                     \
+#define V_HALVE_(op)             \
+    __m256d half = V_UPPER_(op); \
     vquad q = (vquad)_mm_##op##_pd(_mm256_castpd256_pd128(half), _mm256_extractf128_pd(half, 1));
 #define V_UPPER_512_(op) _mm256_##op##_pd(_mm512_castpd512_pd256((__m512d)a), _mm512_extractf64x4_pd((__m512d)a, 1))
 #else
-#define V_HALVE_(op)                                                                                  \
-    __m256 half = V_UPPER_(op);                                                                       \
+#define V_HALVE_(op)            \
+    __m256 half = V_UPPER_(op); \
     vquad q = (vquad)_mm_##op##_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
 #define V_UPPER_512_(op) _mm256_##op##_ps(_mm512_castps512_ps256((__m512)a), _mm512_extractf32x8_ps((__m512)a, 1))
 #endif
@@ -185,9 +186,9 @@ CT_INLINE real lane_min(real a, real b) { return a < b ? a : b; }
 #define V_UPPER_(op) V_UPPER_512_(op)
 #else
 #if CT_REAL_DOUBLE
-#define V_UPPER_(op) (__m256d)a
+#define V_UPPER_(op) (__m256d) a
 #else
-#define V_UPPER_(op) (__m256)a
+#define V_UPPER_(op) (__m256) a
 #endif
 #endif
 #else

@@ -1,4 +1,5 @@
-/* strided.h: walking strided arrays: a reduction's dimensions merged and sorted, and blocks of an array as plain runs. */
+/* strided.h: walking strided arrays: a reduction's dimensions merged and sorted, and blocks of an array as plain runs.
+ */
 #ifndef CORTEN_STRIDED_H
 #define CORTEN_STRIDED_H
 
@@ -19,7 +20,8 @@ CT_INLINE void dims_push(dims *d, int64_t shape, int64_t in, int64_t out) {
 /* Insertion sort by falling stride. */
 CT_INLINE void dims_sort(dims *d) {
     for (int i = 1; i < d->n; i++)
-        for (int j = i; j > 0 && (d->in[j - 1] < 0 ? -d->in[j - 1] : d->in[j - 1]) < (d->in[j] < 0 ? -d->in[j] : d->in[j]); j--) {
+        for (int j = i;
+             j > 0 && (d->in[j - 1] < 0 ? -d->in[j - 1] : d->in[j - 1]) < (d->in[j] < 0 ? -d->in[j] : d->in[j]); j--) {
             int64_t s = d->shape[j], a = d->in[j], b = d->out[j];
             d->shape[j] = d->shape[j - 1], d->in[j] = d->in[j - 1], d->out[j] = d->out[j - 1];
             d->shape[j - 1] = s, d->in[j - 1] = a, d->out[j - 1] = b;

@@ -54,9 +54,9 @@ CT_INLINE void tile_block(const int rows, const int vectors, int64_t K, const re
         for (int v = 0; v < vectors; v++) v_store(C + r * c_row + v * VL, c[r][v]);
 }
 
-#define TILE_CASE(rows, vectors)                                                                        \
-    case rows * 8 + vectors:                                                                            \
-        tile_block(rows, vectors, K, A, t->a_row, t->a_col, B, t->b_row, C, t->c_row, t->add);          \
+#define TILE_CASE(rows, vectors)                                                               \
+    case rows * 8 + vectors:                                                                   \
+        tile_block(rows, vectors, K, A, t->a_row, t->a_col, B, t->b_row, C, t->c_row, t->add); \
         break;
 #if TILE_V == 4
 #define TILE_CASES(rows) TILE_CASE(rows, 1) TILE_CASE(rows, 2) TILE_CASE(rows, 3) TILE_CASE(rows, 4)

@@ -65,7 +65,7 @@ CT_INLINE vmask v_isnan(vreal x) { return x != x; }
 CT_INLINE vmask v_isinf(vreal x) { return v_abs(x) == v_set1(REAL_INF); }
 CT_INLINE vreal v_clamp(vreal x, vreal lo, vreal hi) { return v_min(hi, v_max(lo, x)); } /* NaN stays */
 
-#define V_ROUNDING(name, mode, builtin)                                                                                \
+#define V_ROUNDING(name, mode, builtin) \
     CT_INLINE vreal name(vreal x) { V_ROUNDING_BODY(mode, builtin) }
 #if defined(CT_AVX512) && CT_REAL_DOUBLE
 #define V_ROUNDING_BODY(mode, builtin) return (vreal)_mm512_roundscale_pd((__m512d)x, (mode) | _MM_FROUND_NO_EXC);
@@ -80,8 +80,8 @@ CT_INLINE vreal v_clamp(vreal x, vreal lo, vreal hi) { return v_min(hi, v_max(lo
 #elif defined(__SSE4_1__)
 #define V_ROUNDING_BODY(mode, builtin) return (vreal)_mm_round_ps((__m128)x, (mode) | _MM_FROUND_NO_EXC);
 #else
-#define V_ROUNDING_BODY(mode, builtin)                                                                                 \
-    for (int i = 0; i < VL; i++) x[i] = (real)builtin((double)x[i]);                                                   \
+#define V_ROUNDING_BODY(mode, builtin)                               \
+    for (int i = 0; i < VL; i++) x[i] = (real)builtin((double)x[i]); \
     return x;
 #endif
 V_ROUNDING(v_floor, 1, __builtin_floor)
@@ -140,11 +140,20 @@ CT_INLINE vreal v_sum_ordered(vreal a, vreal b, vreal *e) { /* the same where |a
 #define LN2_LO LOWEST(-2.12194440e-4f, 1.90821492927058770002e-10)
 static const real exp_q[] CT_UNUSED = {
 #if CT_REAL_DOUBLE
-    0.5, 0.166666666666666767, 0.0416666666666667013, 0.00833333333332153069, 0.00138888888888667724,
-    0.000198412698864018253, 0.0000248015873607570288, 2.75572439117156547e-6, 2.75572425616781413e-7,
-    2.51091471447357119e-8, 2.09245081345064102e-9
+    0.5,
+    0.166666666666666767,
+    0.0416666666666667013,
+    0.00833333333332153069,
+    0.00138888888888667724,
+    0.000198412698864018253,
+    0.0000248015873607570288,
+    2.75572439117156547e-6,
+    2.75572425616781413e-7,
+    2.51091471447357119e-8,
+    2.09245081345064102e-9
 #else
-    0.5000000047f, 0.1666666682f, 0.04166635356f, 0.008333273032f, 0.001394110002f, 0.0001991419729f
+    0.5000000047f,   0.1666666682f,   0.04166635356f, 0.008333273032f,
+    0.001394110002f, 0.0001991419729f
 #endif
 };
 
@@ -186,7 +195,8 @@ CT_INLINE vreal v_expm1(vreal x) {
     return v_blend(zero, x, v_scale((base + r) + tail, n, k)); /* keeps -0 */
 }
 
-/* ---- logarithms: x = 2^e m, sqrt(1/2) <= m < sqrt(2), log x = e log 2 + log(1 + f), f = m - 1 --------------------- */
+/* ---- logarithms: x = 2^e m, sqrt(1/2) <= m < sqrt(2), log x = e log 2 + log(1 + f), f = m - 1 ---------------------
+ */
 
 #define SQRT_HALF LOWEST(0.707106781f, 0.70710678118654752440)
 CT_INLINE vreal v_split(vreal x, vreal *e) { /* m and e of a positive finite x, denormal or not */
@@ -199,8 +209,9 @@ CT_INLINE vreal v_split(vreal x, vreal *e) { /* m and e of a positive finite x, 
 
 #if CT_REAL_DOUBLE
 /* log(1 + f) = f - f^2/2 + s (f^2/2 + R), s = f / (2 + f), R = 2 (atanh(s)/s - 1) */
-static const real log_r[] CT_UNUSED = {0.666666666666673543, 0.399999999994071477,  0.285714287442197456, 0.222221983700574735,
-                             0.181835756250951371, 0.153137433968206003, 0.147991961790069507};
+static const real log_r[] CT_UNUSED = {0.666666666666673543, 0.399999999994071477, 0.285714287442197456,
+                                       0.222221983700574735, 0.181835756250951371, 0.153137433968206003,
+                                       0.147991961790069507};
 CT_INLINE vreal v_log_parts(vreal f, vreal e) { /* log(1 + f) + e log 2 */
     vreal s = f / (V(2.0) + f), z = s * s, half = V(0.5) * f * f;
     vreal r = z * V_POLY(z, log_r);
@@ -209,7 +220,7 @@ CT_INLINE vreal v_log_parts(vreal f, vreal e) { /* log(1 + f) + e log 2 */
 #else
 /* log(1 + f) = f - f^2/2 + f^3 p(f) */
 static const real log_p[] CT_UNUSED = {0.3333331006f,  -0.2499998654f, 0.20002256f,    -0.1666927595f, 0.1421802113f,
-                             -0.1238347753f, 0.1187721084f,  -0.1179712488f, 0.06914273383f};
+                                       -0.1238347753f, 0.1187721084f,  -0.1179712488f, 0.06914273383f};
 CT_INLINE vreal v_log_parts(vreal f, vreal e) {
     vreal z = f * f;
     vreal y = v_fma(z * f, V_POLY(f, log_p), e * v_set1(LN2_LO));
@@ -228,7 +239,8 @@ CT_INLINE vreal v_log(vreal x) {
 }
 CT_INLINE vreal v_log2(vreal x) {
     vreal e, m = v_split(x, &e), r = v_log_parts(m - V(1.0), v_zero());
-    return v_log_edges(x, v_fma(r, V(LOWEST(1.44269502, 1.4426950408889634)), e) + r * V(LOWEST(1.92596303e-8, 2.0355273740931033e-17)));
+    return v_log_edges(x, v_fma(r, V(LOWEST(1.44269502, 1.4426950408889634)), e) +
+                              r * V(LOWEST(1.92596303e-8, 2.0355273740931033e-17)));
 }
 CT_INLINE vreal v_log10(vreal x) {
     vreal e, m = v_split(x, &e), r = v_log_parts(m - V(1.0), v_zero());
@@ -245,7 +257,8 @@ CT_INLINE vreal v_log1p(vreal x) {
     return v_blend(x == v_zero(), x, y); /* keeps -0 */
 }
 
-/* ---- from the exponential ------------------------------------------------------------------------------------------ */
+/* ---- from the exponential ------------------------------------------------------------------------------------------
+ */
 
 /* tanh |x| = t / (t + 2), t = e^(2|x|) - 1 */
 CT_INLINE vreal v_tanh(vreal x) {
@@ -260,30 +273,35 @@ CT_INLINE vreal v_sigmoid(vreal x) {
 /* log(1 + e^x) = max(x, 0) + log1p(e^-|x|) */
 CT_INLINE vreal v_softplus(vreal x) { return v_max(v_zero(), x) + v_log1p(v_exp(-v_abs(x))); }
 
-/* ---- the normal distribution ------------------------------------------------------------------------------------------
+/* ---- the normal distribution
+ * ------------------------------------------------------------------------------------------
  *
  * erfc(t) = e^(-t^2) p(q) / (1 + 2t), q = (t - K) / (t + K), for t >= 0 (Shepherd and Laframboise, 1981).
  */
 #define ERFC_K LOWEST(2.0f, 4.0)
 static const real erfc_p[] CT_UNUSED = {
 #if CT_REAL_DOUBLE
-    1.23299511862555251, -0.139621116840562946, 0.0153796521026187389, 0.068097054254742683, -0.101039066036239609,
-    0.0937328349966527617, -0.0663303658139962242, 0.0371675155638225123, -0.0161977340315420398, 0.00503196975398779263,
-    -0.000757773518473113871, -0.000199255557213543359, 0.000150622931741753569, -0.0000244027800303378476,
-    -0.0000112264114498782183, 5.7165441324628928e-6, 3.03548744737654131e-7, -8.32679150068411317e-7, 6.131871158151508e-8,
-    1.12957002621950236e-7, -7.72961436159194158e-9, -1.27251769368570215e-8, -1.49784707880915197e-9
+    1.23299511862555251,     -0.139621116840562946,     0.0153796521026187389,     0.068097054254742683,
+    -0.101039066036239609,   0.0937328349966527617,     -0.0663303658139962242,    0.0371675155638225123,
+    -0.0161977340315420398,  0.00503196975398779263,    -0.000757773518473113871,  -0.000199255557213543359,
+    0.000150622931741753569, -0.0000244027800303378476, -0.0000112264114498782183, 5.7165441324628928e-6,
+    3.03548744737654131e-7,  -8.32679150068411317e-7,   6.131871158151508e-8,      1.12957002621950236e-7,
+    -7.72961436159194158e-9, -1.27251769368570215e-8,   -1.49784707880915197e-9
 #else
-    1.276978403f, -0.09276404543f, -0.1660321214f, 0.1640564653f, -0.05419650271f,
-    -0.008062778014f, 0.008603390893f, 0.001306427315f, -0.001197551852f, -0.0003804231287f
+    1.276978403f,    -0.09276404543f, -0.1660321214f,   0.1640564653f,    -0.05419650271f, -0.008062778014f,
+    0.008603390893f, 0.001306427315f, -0.001197551852f, -0.0003804231287f
 #endif
 };
-static const real erf_p[] CT_UNUSED = { /* erf(x) = x + x p(x^2), |x| <= 1 */
+static const real erf_p[] CT_UNUSED = {/* erf(x) = x + x p(x^2), |x| <= 1 */
 #if CT_REAL_DOUBLE
-    0.128379167095512574, -0.376126389031837482, 0.112837916709548844, -0.0268661706450778688, 0.00522397762482838683,
-    -0.000854832698142363607, 0.000120553311329022611, -0.0000149255957712155121, 1.64610084670958503e-6,
-    -1.63503961584405698e-7, 1.46603286136040376e-8, -1.13749565441506756e-9, 5.96068873604055119e-11
+                                       0.128379167095512574,    -0.376126389031837482,     0.112837916709548844,
+                                       -0.0268661706450778688,  0.00522397762482838683,    -0.000854832698142363607,
+                                       0.000120553311329022611, -0.0000149255957712155121, 1.64610084670958503e-6,
+                                       -1.63503961584405698e-7, 1.46603286136040376e-8,    -1.13749565441506756e-9,
+                                       5.96068873604055119e-11
 #else
-    0.1283791659f, -0.3761262713f, 0.1128360016f, -0.02685444405f, 0.005189534662f, -0.0008020837447f, 7.889112312e-5f
+                                       0.1283791659f,   -0.3761262713f,    0.1128360016f,  -0.02685444405f,
+                                       0.005189534662f, -0.0008020837447f, 7.889112312e-5f
 #endif
 };
 /* e^(t^2) erfc(t), t >= 0 */
@@ -322,19 +340,22 @@ CT_INLINE vreal v_normal_cdf(vreal x, vreal *density) {
     return v_blend(x < v_zero(), half, V(1.0) - half);
 }
 
-/* ---- sine and cosine: x = n pi/2 + r, |r| <= pi/4 (Cody and Waite, with as many parts of pi/2 as the bound needs) ---- */
+/* ---- sine and cosine: x = n pi/2 + r, |r| <= pi/4 (Cody and Waite, with as many parts of pi/2 as the bound needs)
+ * ---- */
 
-static const real sin_p[] CT_UNUSED = { /* sin r = r + r^3 p(r^2) */
+static const real sin_p[] CT_UNUSED = {
+    /* sin r = r + r^3 p(r^2) */
 #if CT_REAL_DOUBLE
-    -0.166666666666666312, 0.00833333333332220549, -0.000198412698296335139, 2.7557313628996859e-6,
+    -0.166666666666666312,  0.00833333333332220549, -0.000198412698296335139, 2.7557313628996859e-6,
     -2.5050747906858714e-8, 1.58961846016524896e-10
 #else
     -0.1666666664f, 0.008333329338f, -0.0001983931941f, 2.718163235e-6f
 #endif
 };
-static const real cos_p[] CT_UNUSED = { /* cos r = 1 - r^2/2 + r^4 p(r^2) */
+static const real cos_p[] CT_UNUSED = {
+    /* cos r = 1 - r^2/2 + r^4 p(r^2) */
 #if CT_REAL_DOUBLE
-    0.0416666666666665979, -0.00138888888888738435, 0.000024801587289298378, -2.7557314296909895e-7,
+    0.0416666666666665979,  -0.00138888888888738435, 0.000024801587289298378, -2.7557314296909895e-7,
     2.08757154453737394e-9, -1.13592282398440326e-11
 #else
     0.04166666664f, -0.00138888837f, 2.479950438e-5f, -2.720891993e-7f
@@ -374,10 +395,10 @@ CT_INLINE vreal v_cos_part(vreal r) {
     vreal z = r * r, half = V(0.5) * z, w = V(1.0) - half;
     return w + v_fma(z * z, V_POLY(z, cos_p), (V(1.0) - w) - half);
 }
-#define V_BY_LANE(f, x, y, lanes)                                                                                      \
-    do {                                                                                                               \
-        for (int lane_ = 0; lane_ < VL; lane_++)                                                                       \
-            if ((lanes)[lane_]) (y)[lane_] = (real)f((double)(x)[lane_]);                                              \
+#define V_BY_LANE(f, x, y, lanes)                                         \
+    do {                                                                  \
+        for (int lane_ = 0; lane_ < VL; lane_++)                          \
+            if ((lanes)[lane_]) (y)[lane_] = (real)f((double)(x)[lane_]); \
     } while (0)
 CT_INLINE vreal v_sin(vreal x) {
     vint n;

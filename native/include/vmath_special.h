@@ -1,4 +1,5 @@
-/* vmath_special.h: inverse trigonometric and hyperbolic functions, powers, remainders, and the gamma family, on vectors.
+/* vmath_special.h: inverse trigonometric and hyperbolic functions, powers, remainders, and the gamma family, on
+ * vectors.
  *
  * See vmath.h. The last few are rare and are computed lane by lane in double precision.
  */
@@ -7,18 +8,28 @@
 
 #include "vmath.h"
 
-/* ---- inverse trigonometric ----------------------------------------------------------------------------------------- */
+/* ---- inverse trigonometric -----------------------------------------------------------------------------------------
+ */
 
 #define HALF_PI_HI LOWEST(1.57079637f, 1.5707963267948966)
 #define HALF_PI_LO LOWEST(-4.37113883e-8f, 6.1232339957367659e-17)
 
-static const real atan_p[] CT_UNUSED = { /* atan q = q + q^3 p(q^2), |q| <= tan(pi/8) */
+static const real atan_p[] CT_UNUSED = {/* atan q = q + q^3 p(q^2), |q| <= tan(pi/8) */
 #if CT_REAL_DOUBLE
-    -0.333333333333333274, 0.199999999999976359, -0.142857142853837891, 0.111111110879121326, -0.0909090813486361033,
-    0.0769228253860802885, -0.0666622348851596419, 0.0587698962044866516, -0.0521819627095549625, 0.045026994423740623,
-    -0.0334545858681383134, 0.0151748911530692689
+                                        -0.333333333333333274,
+                                        0.199999999999976359,
+                                        -0.142857142853837891,
+                                        0.111111110879121326,
+                                        -0.0909090813486361033,
+                                        0.0769228253860802885,
+                                        -0.0666622348851596419,
+                                        0.0587698962044866516,
+                                        -0.0521819627095549625,
+                                        0.045026994423740623,
+                                        -0.0334545858681383134,
+                                        0.0151748911530692689
 #else
-    -0.3333331531f, 0.1999847618f, -0.1424357949f, 0.1059388686f, -0.06077809305f
+                                        -0.3333331531f, 0.1999847618f, -0.1424357949f, 0.1059388686f, -0.06077809305f
 #endif
 };
 /* The angle of (x, y) in the first octants, x, y >= 0: with t = min / max, atan t = pi/4 + atan((t - 1) / (t + 1))
@@ -50,13 +61,15 @@ CT_INLINE vreal v_atan2(vreal y, vreal x) {
     return v_blend(v_isnan(x) | v_isnan(y), x + y, v_copysign(a, y));
 }
 
-static const real asin_p[] CT_UNUSED = { /* asin s = s + s^3 p(s^2), |s| <= 1/2 */
+static const real asin_p[] CT_UNUSED = {
+    /* asin s = s + s^3 p(s^2), |s| <= 1/2 */
 #if CT_REAL_DOUBLE
-    0.166666666666667654, 0.0749999999996939842, 0.0446428571759865432, 0.0303819426401978917, 0.0223722169331820628,
-    0.0173515763929698563, 0.013981254987572329, 0.0113953008114093319, 0.0108007970456695454, 0.00362770867380609654,
+    0.166666666666667654,  0.0749999999996939842,  0.0446428571759865432, 0.0303819426401978917, 0.0223722169331820628,
+    0.0173515763929698563, 0.013981254987572329,   0.0113953008114093319, 0.0108007970456695454, 0.00362770867380609654,
     0.0219015302578460378, -0.0212773167546171728, 0.032804845035773462
 #else
-    0.1666665978f, 0.07500517011f, 0.04451446786f, 0.03182871047f, 0.01435838691f, 0.03763023115f
+    0.1666665978f,  0.07500517011f, 0.04451446786f, 0.03182871047f,
+    0.01435838691f, 0.03763023115f
 #endif
 };
 /* asin s = s + tail where s = |x| (|x| <= 1/2) or sqrt((1 - |x|) / 2), for which asin |x| = pi/2 - 2 asin s */
@@ -86,7 +99,8 @@ CT_INLINE vreal v_acos(vreal x) {
     return v_blend(~(v_abs(x) <= V(1.0)), v_set1(REAL_NAN), v_blend(outer, far, inner));
 }
 
-/* ---- hyperbolic -------------------------------------------------------------------------------------------------------- */
+/* ---- hyperbolic
+ * -------------------------------------------------------------------------------------------------------- */
 
 CT_INLINE vreal v_half_exp(vreal x) { /* e^x / 2, without overflow before its time; x >= 0 */
     vint n;
@@ -95,11 +109,13 @@ CT_INLINE vreal v_half_exp(vreal x) { /* e^x / 2, without overflow before its ti
     vreal r = v_fma(k, v_set1(-LN2_LO), v_fma(k, v_set1(-LN2_HI), x));
     return v_scale(V(1.0) + v_fma(r * r, V_POLY(r, exp_q), r), n - 1, k - V(1.0));
 }
-static const real sinh_p[] CT_UNUSED = { /* (sinh(x) - x) / x^3, Taylor, |x| <= 1 */
-    R(1.6666666666666666667e-1), R(8.3333333333333333333e-3), R(1.9841269841269841270e-4), R(2.7557319223985890653e-6),
-    R(2.5052108385441718775e-8),
+static const real sinh_p[] CT_UNUSED = {
+    /* (sinh(x) - x) / x^3, Taylor, |x| <= 1 */
+    R(1.6666666666666666667e-1), R(8.3333333333333333333e-3), R(1.9841269841269841270e-4),
+    R(2.7557319223985890653e-6), R(2.5052108385441718775e-8),
 #if CT_REAL_DOUBLE
-    1.6059043836821614599e-10, 7.6471637318198164759e-13, 2.8114572543455207632e-15, 8.2206352466243297170e-18
+    1.6059043836821614599e-10,   7.6471637318198164759e-13,   2.8114572543455207632e-15,
+    8.2206352466243297170e-18
 #endif
 };
 CT_INLINE vreal v_sinh(vreal x) {
@@ -132,7 +148,8 @@ CT_INLINE vreal v_atanh(vreal x) {
     return v_blend(~(t <= V(1.0)), v_set1(REAL_NAN), v_copysign(y, x));
 }
 
-/* ---- remainders and lengths ---------------------------------------------------------------------------------------------- */
+/* ---- remainders and lengths
+ * ---------------------------------------------------------------------------------------------- */
 
 /* a - trunc(a / b) b, exactly: one step where the quotient is an exact integer in this type, the C library beyond */
 CT_INLINE vreal v_fmod(vreal a, vreal b) {
@@ -158,12 +175,14 @@ CT_INLINE vreal v_hypot(vreal a, vreal b) {
     return v_blend((a == v_set1(REAL_INF)) | (b == v_set1(REAL_INF)), v_set1(REAL_INF), y);
 }
 
-/* ---- powers: |x|^y = e^(y log |x|), the logarithm to more than the result's precision ------------------------------------- */
+/* ---- powers: |x|^y = e^(y log |x|), the logarithm to more than the result's precision
+ * ------------------------------------- */
 
 #if CT_REAL_DOUBLE
-static const double pow_log[] CT_UNUSED = { /* (2 atanh(s)/s - 2 - 2z/3) / z^2, z = s^2 */
-    0.400000000000000002,  0.285714285714283722, 0.222222222222915981, 0.181818181690919491, 0.153846167678751683,
-    0.133332396358285018, 0.117686996180646741, 0.104224496327492256, 0.110166732414150793};
+static const double pow_log[] CT_UNUSED = {/* (2 atanh(s)/s - 2 - 2z/3) / z^2, z = s^2 */
+                                           0.400000000000000002, 0.285714285714283722, 0.222222222222915981,
+                                           0.181818181690919491, 0.153846167678751683, 0.133332396358285018,
+                                           0.117686996180646741, 0.104224496327492256, 0.110166732414150793};
 /* x > 0; the logarithm as an unevaluated sum of two doubles */
 CT_INLINE vreal v_pow_positive(vreal x, vreal y) {
     vreal e, m = v_split(x, &e);
@@ -211,9 +230,15 @@ CT_INLINE vdouble d_poly(vdouble x, const double *c, int n) {
 }
 CT_INLINE vdouble d_blend(vlong m, vdouble yes, vdouble no) { return (vdouble)((m & (vlong)yes) | (~m & (vlong)no)); }
 /* x > 0, in double precision to some 35 bits: half a vector at a time */
-static const double pow_log[] CT_UNUSED = {2.0, 0.666666666665861831, 0.400000000528326829, 0.285714170319958282,
-                                           0.222233790709251672, 0.181233915197361769, 0.168229714343238189};
-static const double pow_exp[] CT_UNUSED = {1.0, 1.0, 0.5000000047, 0.1666666682, 0.04166635356, 0.008333273032, 0.001394110002, 0.0001991419729};
+static const double pow_log[] CT_UNUSED = {2.0,
+                                           0.666666666665861831,
+                                           0.400000000528326829,
+                                           0.285714170319958282,
+                                           0.222233790709251672,
+                                           0.181233915197361769,
+                                           0.168229714343238189};
+static const double pow_exp[] CT_UNUSED = {
+    1.0, 1.0, 0.5000000047, 0.1666666682, 0.04166635356, 0.008333273032, 0.001394110002, 0.0001991419729};
 CT_INLINE vdouble v_pow_half(vdouble x, vdouble y) {
     const vdouble magic = d_set1(6755399441055744.0), bound = d_set1(1000.0);
     vlong k = (vlong)((vulong)((vlong)x - (vlong)d_set1(0.70710678118654752440) + ((int64_t)1023 << 52)) >> 52) - 1023;
@@ -231,7 +256,8 @@ CT_INLINE vreal v_pow_positive(vreal x, vreal y) {
         vhalf h[2];
     } a = {x}, b = {y}, c;
     for (int i = 0; i < 2; i++)
-        c.h[i] = __builtin_convertvector(v_pow_half(__builtin_convertvector(a.h[i], vdouble), __builtin_convertvector(b.h[i], vdouble)), vhalf);
+        c.h[i] = __builtin_convertvector(
+            v_pow_half(__builtin_convertvector(a.h[i], vdouble), __builtin_convertvector(b.h[i], vdouble)), vhalf);
     return c.v;
 }
 #endif
@@ -249,13 +275,15 @@ CT_INLINE vreal v_pow(vreal x, vreal y) {
     return p;
 }
 
-/* ---- gamma and the inverse error function, lane by lane in double precision ------------------------------------------------ */
+/* ---- gamma and the inverse error function, lane by lane in double precision
+ * ------------------------------------------------ */
 
-/* Giles (2010), "Approximating the erfinv function", then two steps of Halley's method on erf(y) = x (erfc in the tails). */
+/* Giles (2010), "Approximating the erfinv function", then two steps of Halley's method on erf(y) = x (erfc in the
+ * tails). */
 CT_NOINLINE double erfinv_scalar(double x) {
     static const double centre[] = {1.50140941,      0.246640727,    -0.00417768164, -0.00125372503, 0.00021858087,
                                     -4.39150654e-06, -3.5233877e-06, 3.43273939e-07, 2.81022636e-08};
-    static const double tails[] = {2.83297682,     1.00167406,     0.00943887047,  -0.0076224613,  0.00573950773,
+    static const double tails[] = {2.83297682,     1.00167406,    0.00943887047,  -0.0076224613,  0.00573950773,
                                    -0.00367342844, 0.00134934322, 0.000100950558, -0.000200214257};
     double t = fabs(x);
     if (!(t < 1)) return t == 1 ? copysign(INFINITY, x) : NAN;
@@ -270,10 +298,12 @@ CT_NOINLINE double erfinv_scalar(double x) {
     }
     return copysign(y, x);
 }
-/* psi(x) = psi(x + 1) - 1/x up to x >= 10, then the asymptotic series (Abramowitz and Stegun 6.3.18); reflection below 0 */
+/* psi(x) = psi(x + 1) - 1/x up to x >= 10, then the asymptotic series (Abramowitz and Stegun 6.3.18); reflection below
+ * 0 */
 CT_NOINLINE double digamma_scalar(double x) {
-    static const double bernoulli[] = {8.33333333333333333333e-2, -8.33333333333333333333e-3, 3.96825396825396825397e-3, -4.16666666666666666667e-3,
-                                       7.57575757575757575758e-3, -2.10927960927960927961e-2, 8.33333333333333333333e-2};
+    static const double bernoulli[] = {
+        8.33333333333333333333e-2, -8.33333333333333333333e-3, 3.96825396825396825397e-3, -4.16666666666666666667e-3,
+        7.57575757575757575758e-3, -2.10927960927960927961e-2, 8.33333333333333333333e-2};
     if (x == 0) return copysign(INFINITY, -x);
     if (x == -INFINITY) return NAN;
     if (x < 0) {
@@ -297,10 +327,10 @@ CT_NOINLINE double lgamma_scalar(double x) {
     return lgamma(x);
 #endif
 }
-#define V_SCALAR(name, f)                                                                                              \
-    CT_INLINE vreal name(vreal x) {                                                                                    \
-        for (int i = 0; i < VL; i++) x[i] = (real)f((double)x[i]);                                                     \
-        return x;                                                                                                      \
+#define V_SCALAR(name, f)                                          \
+    CT_INLINE vreal name(vreal x) {                                \
+        for (int i = 0; i < VL; i++) x[i] = (real)f((double)x[i]); \
+        return x;                                                  \
     }
 V_SCALAR(v_erfinv, erfinv_scalar)
 V_SCALAR(v_digamma, digamma_scalar)

@@ -6,28 +6,30 @@
 #include "../include/loops.h"
 #include "../include/vmath.h"
 
-/* ---- rectifiers ----------------------------------------------------------------------------------------------------- */
+/* ---- rectifiers -----------------------------------------------------------------------------------------------------
+ */
 
 LOOP_UNARY(relu, 0.15, v_max(v_zero(), a))
-LOOP_BINARY(relu_grad, 0.2, v_and(~(b <= v_zero()), a))                                  /* g, y */
+LOOP_BINARY(relu_grad, 0.2, v_and(~(b <= v_zero()), a)) /* g, y */
 LOOP_UNARY(relu6, 0.15, v_clamp(a, v_zero(), V(6.0)))
-LOOP_BINARY(relu6_grad, 0.2, v_and((b > v_zero()) & (b < V(6.0)), a))                     /* g, x */
-LOOP_UNARY(leaky_relu, 0.15, v_blend(a > v_zero(), a, a * P(0)))                         /* slope */
-LOOP_BINARY(leaky_relu_grad, 0.2, v_blend(b > v_zero(), a, a * P(0)))                    /* g, x */
-LOOP_TERNARY(leaky_relu_grad_x, 0.2, v_blend(b > v_zero(), a, a * c))                    /* g, x, slope */
-LOOP_UNARY(threshold, 0.15, v_blend(a <= P(0), P(1), a))                                 /* threshold, value */
-LOOP_BINARY(threshold_grad, 0.2, v_and(~(b <= P(0)), a))                                 /* g, x */
-LOOP_UNARY(hardtanh, 0.15, v_clamp(a, P(0), P(1)))                                       /* lowest, highest */
-LOOP_BINARY(hardtanh_grad, 0.2, v_and((b > P(0)) & (b < P(1)), a))                      /* g, x */
+LOOP_BINARY(relu6_grad, 0.2, v_and((b > v_zero()) & (b < V(6.0)), a)) /* g, x */
+LOOP_UNARY(leaky_relu, 0.15, v_blend(a > v_zero(), a, a *P(0)))       /* slope */
+LOOP_BINARY(leaky_relu_grad, 0.2, v_blend(b > v_zero(), a, a *P(0)))  /* g, x */
+LOOP_TERNARY(leaky_relu_grad_x, 0.2, v_blend(b > v_zero(), a, a *c))  /* g, x, slope */
+LOOP_UNARY(threshold, 0.15, v_blend(a <= P(0), P(1), a))              /* threshold, value */
+LOOP_BINARY(threshold_grad, 0.2, v_and(~(b <= P(0)), a))              /* g, x */
+LOOP_UNARY(hardtanh, 0.15, v_clamp(a, P(0), P(1)))                    /* lowest, highest */
+LOOP_BINARY(hardtanh_grad, 0.2, v_and((b > P(0)) & (b < P(1)), a))    /* g, x */
 
 /* relu6(x + 3) / 6 */
 LOOP_UNARY(hardsigmoid, 0.2, v_clamp(a + V(3.0), v_zero(), V(6.0)) / V(6.0))
-LOOP_BINARY(hardsigmoid_grad, 0.2, v_and((b > V(-3.0)) & (b < V(3.0)), a * V(0.16666666666666666667))) /* g, x */
+LOOP_BINARY(hardsigmoid_grad, 0.2, v_and((b > V(-3.0)) & (b < V(3.0)), a *V(0.16666666666666666667))) /* g, x */
 LOOP_UNARY(hardswish, 0.2, a *v_clamp(a + V(3.0), v_zero(), V(6.0)) / V(6.0))
 LOOP_BINARY(hardswish_grad, 0.25,
-            v_blend(b >= V(3.0), a, v_and(~(b <= V(-3.0)), a * v_fma(b, V(0.33333333333333333333), V(0.5))))) /* g, x */
+            v_blend(b >= V(3.0), a, v_and(~(b <= V(-3.0)), a *v_fma(b, V(0.33333333333333333333), V(0.5))))) /* g, x */
 
-/* ---- shrinkage -------------------------------------------------------------------------------------------------------- */
+/* ---- shrinkage
+ * -------------------------------------------------------------------------------------------------------- */
 
 CT_INLINE vreal v_softshrink(vreal x, vreal l) {
     vreal inside = v_and(v_isnan(x), x);
@@ -35,30 +37,32 @@ CT_INLINE vreal v_softshrink(vreal x, vreal l) {
 }
 LOOP_UNARY(softshrink, 0.2, v_softshrink(a, P(0)))
 LOOP_UNARY(hardshrink, 0.2, v_and(~((a >= -P(0)) & (a <= P(0))), a))
-LOOP_BINARY(shrink_grad, 0.2, v_and((b < -P(0)) | (b > P(0)), a))                        /* g, x; of both */
+LOOP_BINARY(shrink_grad, 0.2, v_and((b < -P(0)) | (b > P(0)), a)) /* g, x; of both */
 LOOP_UNARY(tanhshrink, 0.6, a - v_tanh(a))
 CT_INLINE vreal v_square(vreal x) { return x * x; }
-LOOP_BINARY(tanhshrink_grad, 0.7, a *v_square(v_tanh(b)))                                /* g, x */
+LOOP_BINARY(tanhshrink_grad, 0.7, a *v_square(v_tanh(b))) /* g, x */
 LOOP_UNARY(softsign, 0.2, a / (V(1.0) + v_abs(a)))
-LOOP_BINARY(softsign_grad, 0.3, a / v_square(V(1.0) + v_abs(b)))                         /* g, x */
+LOOP_BINARY(softsign_grad, 0.3, a / v_square(V(1.0) + v_abs(b))) /* g, x */
 
-/* ---- exponential linear units ----------------------------------------------------------------------------------------- */
+/* ---- exponential linear units
+ * ----------------------------------------------------------------------------------------- */
 
 #define SELU_SCALE V(1.0507009873554804934193349852946)
 #define SELU_ALPHA V(1.6732632423543772848170429916717)
-LOOP_UNARY(elu, 0.6, v_blend(a > v_zero(), a, P(0) * v_expm1(a)))                        /* alpha */
-LOOP_BINARY(elu_grad, 0.6, v_blend(b > v_zero(), a, a * P(0) * v_exp(b)))                /* g, x */
-LOOP_UNARY(selu, 0.6, SELU_SCALE *v_blend(a > v_zero(), a, SELU_ALPHA * v_expm1(a)))
-LOOP_BINARY(selu_grad, 0.6, a *SELU_SCALE *v_blend(b > v_zero(), V(1.0), SELU_ALPHA * v_exp(b)))   /* g, x */
-LOOP_UNARY(celu, 0.6, v_blend(a > v_zero(), a, P(0) * v_expm1(a / P(0))))                /* alpha */
-LOOP_BINARY(celu_grad, 0.6, v_blend(b > v_zero(), a, a * v_exp(b / P(0))))               /* g, x */
+LOOP_UNARY(elu, 0.6, v_blend(a > v_zero(), a, P(0) * v_expm1(a)))        /* alpha */
+LOOP_BINARY(elu_grad, 0.6, v_blend(b > v_zero(), a, a *P(0) * v_exp(b))) /* g, x */
+LOOP_UNARY(selu, 0.6, SELU_SCALE *v_blend(a > v_zero(), a, SELU_ALPHA *v_expm1(a)))
+LOOP_BINARY(selu_grad, 0.6, a * SELU_SCALE * v_blend(b > v_zero(), V(1.0), SELU_ALPHA *v_exp(b))) /* g, x */
+LOOP_UNARY(celu, 0.6, v_blend(a > v_zero(), a, P(0) * v_expm1(a / P(0))))                         /* alpha */
+LOOP_BINARY(celu_grad, 0.6, v_blend(b > v_zero(), a, a *v_exp(b / P(0))))                         /* g, x */
 
-/* ---- logistic --------------------------------------------------------------------------------------------------------- */
+/* ---- logistic
+ * --------------------------------------------------------------------------------------------------------- */
 
 LOOP_UNARY(sigmoid, 0.35, v_sigmoid(a))
-LOOP_BINARY(sigmoid_grad, 0.2, a *(b * (V(1.0) - b)))                                    /* g, y */
+LOOP_BINARY(sigmoid_grad, 0.2, a *(b *(V(1.0) - b))) /* g, y */
 LOOP_UNARY(logsigmoid, 0.9, v_min(v_zero(), a) - v_log1p(v_exp(-v_abs(a))))
-LOOP_BINARY(logsigmoid_grad, 0.5, a *v_sigmoid(-b))                                      /* g, x */
+LOOP_BINARY(logsigmoid_grad, 0.5, a *v_sigmoid(-b)) /* g, x */
 
 /* x sigmoid(x) */
 CT_INLINE vreal v_silu_grad(vreal g, vreal x) {
@@ -66,15 +70,15 @@ CT_INLINE vreal v_silu_grad(vreal g, vreal x) {
     return g * (s * v_fma(x, V(1.0) - s, V(1.0)));
 }
 LOOP_UNARY(silu, 0.5, a *v_sigmoid(a))
-LOOP_BINARY(silu_grad, 0.6, v_silu_grad(a, b))                                           /* g, x */
+LOOP_BINARY(silu_grad, 0.6, v_silu_grad(a, b)) /* g, x */
 
 /* log(1 + e^(beta x)) / beta, and x itself where beta x is above the threshold */
 CT_INLINE vreal v_softplus_scaled(vreal x, vreal beta, vreal threshold) {
     vreal z = x * beta;
     return v_blend(z > threshold, x, v_softplus(z) / beta);
 }
-LOOP_UNARY(softplus, 0.9, v_softplus_scaled(a, P(0), P(1)))                              /* beta, threshold */
-LOOP_BINARY(softplus_grad, 0.6, v_blend(b * P(0) > P(1), a, a * v_sigmoid(b * P(0))))    /* g, x */
+LOOP_UNARY(softplus, 0.9, v_softplus_scaled(a, P(0), P(1)))                        /* beta, threshold */
+LOOP_BINARY(softplus_grad, 0.6, v_blend(b *P(0) > P(1), a, a *v_sigmoid(b *P(0)))) /* g, x */
 
 /* x tanh(log(1 + e^x)). With z = e^-|x|, tanh(log(1 + e^x)) = N / D where
  *   x < 0:  N = z^2 + 2z,  D = N + 2          x >= 0:  N = 1 + 2z,  D = N + 2z^2
@@ -98,9 +102,10 @@ CT_INLINE vreal v_mish_grad(vreal g, vreal x) {
     return g * v_fma(x * sigmoid, (rest * over) * ((D + N) * over), N * over);
 }
 LOOP_UNARY(mish, 0.8, v_mish(a))
-LOOP_BINARY(mish_grad, 0.9, v_mish_grad(a, b))                                           /* g, x */
+LOOP_BINARY(mish_grad, 0.9, v_mish_grad(a, b)) /* g, x */
 
-/* ---- Gaussian error linear unit (Hendrycks and Gimpel, 2016) -------------------------------------------------------------- */
+/* ---- Gaussian error linear unit (Hendrycks and Gimpel, 2016)
+ * -------------------------------------------------------------- */
 
 /* x Phi(x); the gradient is Phi(x) + x phi(x) */
 CT_INLINE vreal v_gelu(vreal x) {
@@ -112,7 +117,7 @@ CT_INLINE vreal v_gelu_grad(vreal g, vreal x) {
     return g * v_fma(x, density, cdf);
 }
 LOOP_UNARY(gelu, 0.7, v_gelu(a))
-LOOP_BINARY(gelu_grad, 0.8, v_gelu_grad(a, b))                                           /* g, x */
+LOOP_BINARY(gelu_grad, 0.8, v_gelu_grad(a, b)) /* g, x */
 
 /* x/2 (1 + tanh u) = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3) */
 #define GELU_2U(x) ((x) * v_fma((x) * (x), V(0.071354816272600260), V(1.5957691216057307)))
@@ -121,7 +126,7 @@ CT_INLINE vreal v_gelu_tanh_grad(vreal g, vreal x) {
     return g * v_fma(x * slope, s * (V(1.0) - s), s);
 }
 LOOP_UNARY(gelu_tanh, 0.6, a *v_sigmoid(GELU_2U(a)))
-LOOP_BINARY(gelu_tanh_grad, 0.7, v_gelu_tanh_grad(a, b))                                 /* g, x */
+LOOP_BINARY(gelu_tanh_grad, 0.7, v_gelu_tanh_grad(a, b)) /* g, x */
 
 static const ct_kernel rows[] = {
     {"relu", relu, NULL},

@@ -26,7 +26,7 @@ typedef struct {
     int causal;
     real scale, drop; /* drop: probability that a weight is dropped */
     uint32_t seed[2];
-    real *kt, *vp;       /* K by blocks, transposed (B Hk, blocks_k, D, BLOCK_K); V padded (B Hk, S, Dvp) */
+    real *kt, *vp;         /* K by blocks, transposed (B Hk, blocks_k, D, BLOCK_K); V padded (B Hk, S, Dvp) */
     real *delta, *dq_part; /* (B, H, T); (ranges, B, H, T, D) */
     char *scratch;
     int64_t scratch_bytes;
@@ -106,8 +106,8 @@ static void pack_block(void *ctx, int64_t i) {
     const int64_t keys = i64_min(BLOCK_K, a->S - k0);
     transpose_block(a->kt + i * a->D * BLOCK_K, head_of(a->k, head / a->Hk, head % a->Hk), k0, keys, a->D);
     if (a->vp)
-        copy_rows(a->vp + (head * a->S + k0) * a->Dvp, a->Dvp, head_of(a->v, head / a->Hk, head % a->Hk), k0, keys, a->Dv,
-                  1);
+        copy_rows(a->vp + (head * a->S + k0) * a->Dvp, a->Dvp, head_of(a->v, head / a->Hk, head % a->Hk), k0, keys,
+                  a->Dv, 1);
 }
 
 /* One block of rows of one head. */
@@ -297,8 +297,7 @@ static attention_args sized(const ct_call *call, const ct_array *q, const ct_arr
 static void run(int64_t chunks, par_body body, attention_args *a) {
     if ((double)(a->B * a->H) * (double)a->T * (double)a->S * (double)(a->D + a->Dv) < 32.0 * PAR_GRAIN)
         for (int64_t c = 0; c < chunks; c++) body(a, c);
-    else
-        par_for(chunks, body, a);
+    else par_for(chunks, body, a);
 }
 
 /* (q, k, v, mask?) -> out, lse */
@@ -329,7 +328,8 @@ static void attention(const ct_call *call) {
 
 /* (g, q, k, v, mask?, out, lse) -> dq, dk, dv */
 static int64_t backward_scratch(const attention_args *a) {
-    const int64_t reals = BLOCK_K * (a->D + a->Dv + 2 * a->Dp + a->Dvp + 1) + BLOCK_Q * (2 * a->Dp + a->Dvp + 2 * BLOCK_K);
+    const int64_t reals =
+        BLOCK_K * (a->D + a->Dv + 2 * a->Dp + a->Dvp + 1) + BLOCK_Q * (2 * a->Dp + a->Dvp + 2 * BLOCK_K);
     return round_up(reals * (int64_t)sizeof(real), 64);
 }
 static int64_t shared_reals(const attention_args *a) {

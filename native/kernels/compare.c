@@ -18,14 +18,12 @@ LOOP_BINARY_BOOL(logical_xor, 0.2, (a != v_zero()) ^ (b != v_zero()))
 
 /* condition (bool) ? a : b */
 static void where_row(const loop_span *span, int64_t n) {
-    LOOP_OUT LOOP_IN(a, 2) LOOP_IN(b, 3)
-    const uint8_t *condition = (const uint8_t *)span->p[1];
+    LOOP_OUT LOOP_IN(a, 2) LOOP_IN(b, 3) const uint8_t *condition = (const uint8_t *)span->p[1];
     const int one = span->repeat >> 1 & 1;
     const vmask all = (vint)v_zero() - (*condition != 0);
     for (int64_t i = 0; i < n; i += VL) {
         const int64_t left = n - i;
-        LOOP_GET(a) LOOP_GET(b)
-        const vmask m = one ? all : v_load_bools(condition + i, left);
+        LOOP_GET(a) LOOP_GET(b) const vmask m = one ? all : v_load_bools(condition + i, left);
         LOOP_PUT(v_blend(m, a, b))
     }
 }

@@ -23,13 +23,13 @@
 
 typedef struct {
     const conv_shape *s;
-    patch_view v;          /* of one group */
-    const real *x;         /* what the patches are read from */
-    real *out;             /* one image has `image` reals, one group of it M planes of `plane` reals */
+    patch_view v;  /* of one group */
+    const real *x; /* what the patches are read from */
+    real *out;     /* one image has `image` reals, one group of it M planes of `plane` reals */
     int64_t M, K, image, plane;
     int64_t start[3], jump[3], dims[3]; /* cell (d, h, w) is stored at start + cell * jump of a plane of these dims */
-    int direct;            /* cells are stored as they are counted */
-    const real *packed;    /* A of each group */
+    int direct;                         /* cells are stored as they are counted */
+    const real *packed;                 /* A of each group */
     int64_t packed_reals;
     const real *bias;
     int activation;
@@ -65,7 +65,8 @@ static void implicit_chunk(void *ctx, int64_t chunk) {
     real *out = m->out + image * m->image + group * m->M * m->plane;
     if (m->direct) {
         if (r.begin < r.end)
-            GEMM.gemm_packed(m->M, r.end - r.begin, m->K, A, pack_patches, &src, r.begin, 0, out + r.begin, m->plane, &e, work);
+            GEMM.gemm_packed(m->M, r.end - r.begin, m->K, A, pack_patches, &src, r.begin, 0, out + r.begin, m->plane,
+                             &e, work);
         return;
     }
     /* through a buffer (M, columns), whose cells then go to their places */
@@ -77,7 +78,9 @@ static void implicit_chunk(void *ctx, int64_t chunk) {
         for (int64_t q = 0; q < n;) {
             const int64_t cell = (j + q) % m->v.cells, d = cell / plane, h = cell % plane / W, w = cell % W;
             const int64_t count = i64_min(n - q, W - w), step = m->jump[2];
-            real *to = out + (j + q) / m->v.cells * m->image + ((m->start[0] + d * m->jump[0]) * m->dims[1] + m->start[1] + h * m->jump[1]) * m->dims[2] + m->start[2] + w * step;
+            real *to = out + (j + q) / m->v.cells * m->image +
+                       ((m->start[0] + d * m->jump[0]) * m->dims[1] + m->start[1] + h * m->jump[1]) * m->dims[2] +
+                       m->start[2] + w * step;
             for (int64_t i = 0; i < m->M; i++) {
                 const real *from = tile + i * m->columns + q;
                 real *t = to + i * m->plane;
@@ -95,7 +98,8 @@ static int64_t implicit_columns(void) { return PANELS * GEMM.panel; }
 
 /* Bytes of one worker's workspace, and of the packed A of all groups. */
 static int64_t implicit_worker(int64_t M, int64_t K) {
-    return round_up(GEMM.work_packed(M, implicit_columns(), K), 64) + round_up(M * implicit_columns() * (int64_t)sizeof(real), 64);
+    return round_up(GEMM.work_packed(M, implicit_columns(), K), 64) +
+           round_up(M * implicit_columns() * (int64_t)sizeof(real), 64);
 }
 static int64_t implicit_packed(int64_t M, int64_t K) { return round_up(GEMM.packed_bytes(M, K), 64); }
 
@@ -110,8 +114,7 @@ static void implicit_run(implicit *m) {
     const int64_t all = m->chunks * (m->direct ? s->N : 1) * s->G;
     if (ns * (double)(m->direct ? s->N : 1) * (double)s->G < 16000)
         for (int64_t c = 0; c < all; c++) implicit_chunk(m, c);
-    else
-        par_for(all, implicit_chunk, m);
+    else par_for(all, implicit_chunk, m);
 }
 
 /* ---- forward ---- */
@@ -152,10 +155,23 @@ static void conv_forward(const ct_call *c) {
     const int64_t K = s.Cg * s.T, bytes = implicit_packed(s.Og, K);
     for (int64_t g = 0; g < s.G; g++)
         GEMM.pack_a(s.Og, K, w + g * s.Og * K, K, 1, (real *)((char *)c->work + g * bytes));
-    implicit m = {.s = &s, .v = patches_of_input(&s), .x = x, .out = y, .M = s.Og, .K = K, .image = s.O * s.P, .plane = s.P,
-                  .jump = {1, 1, 1}, .dims = {s.out[0], s.out[1], s.out[2]}, .direct = s.P >= 8 * GEMM_NR,
-                  .packed = c->work, .packed_reals = bytes / (int64_t)sizeof(real), .bias = bias, .activation = s.activation,
-                  .work = (char *)c->work + s.G * bytes, .work_bytes = implicit_worker(s.Og, K)};
+    implicit m = {.s = &s,
+                  .v = patches_of_input(&s),
+                  .x = x,
+                  .out = y,
+                  .M = s.Og,
+                  .K = K,
+                  .image = s.O * s.P,
+                  .plane = s.P,
+                  .jump = {1, 1, 1},
+                  .dims = {s.out[0], s.out[1], s.out[2]},
+                  .direct = s.P >= 8 * GEMM_NR,
+                  .packed = c->work,
+                  .packed_reals = bytes / (int64_t)sizeof(real),
+                  .bias = bias,
+                  .activation = s.activation,
+                  .work = (char *)c->work + s.G * bytes,
+                  .work_bytes = implicit_worker(s.Og, K)};
     implicit_run(&m);
 }
 
@@ -173,7 +189,8 @@ static int64_t input_work(const ct_call *c) {
     if (is_depthwise(&s) && s.stride[0] * s.stride[1] * s.stride[2] == 1) return 0;
     if (is_pointwise(&s)) return GEMM.work_batch(s.N, s.C, s.P, s.O);
     const int64_t K = s.Og * s.T;
-    return round_up(s.Cg * K * (int64_t)sizeof(real), 64) + s.G * implicit_packed(s.Cg, K) + ct_par_threads() * implicit_worker(s.Cg, K);
+    return round_up(s.Cg * K * (int64_t)sizeof(real), 64) + s.G * implicit_packed(s.Cg, K) +
+           ct_par_threads() * implicit_worker(s.Cg, K);
 }
 
 /* The taps of one dimension that reach remainder r: the first, how far apart, how many. */
@@ -194,13 +211,15 @@ static void conv_backward_input(const ct_call *c) {
     real *dx = c->out[0]->data;
     if (c->out[0]->size == 0) return;
     if (is_pointwise(&s)) {
-        GEMM.gemm_batch(s.N, s.C, s.P, s.O, 1, w, 0, 1, s.C, dy, s.O * s.P, s.P, 1, 0, dx, s.C * s.P, s.P, NULL, c->work);
+        GEMM.gemm_batch(s.N, s.C, s.P, s.O, 1, w, 0, 1, s.C, dy, s.O * s.P, s.P, 1, 0, dx, s.C * s.P, s.P, NULL,
+                        c->work);
         return;
     }
     const int64_t phases = s.stride[0] * s.stride[1] * s.stride[2];
     if (phases > 1) memset(dx, 0, (size_t)c->out[0]->size * sizeof(real));
     for (int64_t phase = 0; phase < phases; phase++) {
-        const int64_t r[3] = {phase / (s.stride[1] * s.stride[2]), phase / s.stride[2] % s.stride[1], phase % s.stride[2]};
+        const int64_t r[3] = {phase / (s.stride[1] * s.stride[2]), phase / s.stride[2] % s.stride[1],
+                              phase % s.stride[2]};
         patch_view v = {.channels = s.Og, .size = s.P, .image = s.O * s.P};
         int64_t first[3], apart[3];
         for (int d = 0; d < 3; d++) {
@@ -229,15 +248,27 @@ static void conv_backward_input(const ct_call *c) {
                     for (int64_t a = 0; a < v.taps[0]; a++)
                         for (int64_t b = 0; b < v.taps[1]; b++)
                             for (int64_t e = 0; e < v.taps[2]; e++)
-                                *to++ = from[((first[0] + a * apart[0]) * s.k[1] + first[1] + b * apart[1]) * s.k[2] + first[2] + e * apart[2]];
+                                *to++ = from[((first[0] + a * apart[0]) * s.k[1] + first[1] + b * apart[1]) * s.k[2] +
+                                             first[2] + e * apart[2]];
                 }
             GEMM.pack_a(s.Cg, K, A, K, 1, (real *)(after + g * bytes));
         }
-        implicit m = {.s = &s, .v = v, .x = dy, .out = dx, .M = s.Cg, .K = K, .image = s.C * s.Q, .plane = s.Q,
-                      .start = {r[0], r[1], r[2]}, .jump = {s.stride[0], s.stride[1], s.stride[2]},
-                      .dims = {s.in[0], s.in[1], s.in[2]}, .direct = phases == 1 && s.Q >= 8 * GEMM_NR,
-                      .packed = (real *)after, .packed_reals = bytes / (int64_t)sizeof(real),
-                      .work = after + s.G * bytes, .work_bytes = implicit_worker(s.Cg, s.Og * s.T)};
+        implicit m = {.s = &s,
+                      .v = v,
+                      .x = dy,
+                      .out = dx,
+                      .M = s.Cg,
+                      .K = K,
+                      .image = s.C * s.Q,
+                      .plane = s.Q,
+                      .start = {r[0], r[1], r[2]},
+                      .jump = {s.stride[0], s.stride[1], s.stride[2]},
+                      .dims = {s.in[0], s.in[1], s.in[2]},
+                      .direct = phases == 1 && s.Q >= 8 * GEMM_NR,
+                      .packed = (real *)after,
+                      .packed_reals = bytes / (int64_t)sizeof(real),
+                      .work = after + s.G * bytes,
+                      .work_bytes = implicit_worker(s.Cg, s.Og * s.T)};
         implicit_run(&m);
     }
 }
@@ -269,18 +300,20 @@ static weight_job weight_of(const ct_call *c) {
     j.ranges = ceil_div(s->Cg, j.per);
     j.parts = 1;
     const double ns = 2.0 * (double)(s->N * s->P) * (double)s->O * (double)(s->Cg * s->T) / (VL * 6.0);
-    if (j.ranges * s->G < 4 && ns > 30000) j.parts = i64_max(1, i64_min(i64_min(8, (int64_t)(ns / 15000)), s->N * s->P / DEPTH + 1));
+    if (j.ranges * s->G < 4 && ns > 30000)
+        j.parts = i64_max(1, i64_min(i64_min(8, (int64_t)(ns / 15000)), s->N * s->P / DEPTH + 1));
     return j;
 }
 static int64_t weight_worker(const weight_job *j) {
     const int64_t rows = j->per * j->s.T;
-    return round_up((rows + j->s.Og) * DEPTH * (int64_t)sizeof(real), 64) + round_up(GEMM.work_serial(rows, j->s.Og, DEPTH), 64)
-         + 4096 * (int64_t)sizeof(real);
+    return round_up((rows + j->s.Og) * DEPTH * (int64_t)sizeof(real), 64) +
+           round_up(GEMM.work_serial(rows, j->s.Og, DEPTH), 64) + 4096 * (int64_t)sizeof(real);
 }
 static int64_t weight_work(const ct_call *c) {
     const weight_job j = weight_of(c);
     if (is_depthwise(&j.s)) return 0;
-    return round_up(j.parts * c->out[0]->size * (int64_t)sizeof(real), 64) + ct_par_threads() * round_up(weight_worker(&j), 64);
+    return round_up(j.parts * c->out[0]->size * (int64_t)sizeof(real), 64) +
+           ct_par_threads() * round_up(weight_worker(&j), 64);
 }
 
 static void weight_chunk(void *ctx, int64_t chunk) {
@@ -291,7 +324,7 @@ static void weight_chunk(void *ctx, int64_t chunk) {
     const int64_t rows = (ch.end - ch.begin) * s->T, KT = s->Cg * s->T;
     if (rows == 0) return;
     real *patches = (real *)(j->work + ct_par_worker() * j->work_bytes); /* (rows, DEPTH) */
-    real *turned = patches + j->per * s->T * DEPTH;                         /* (DEPTH, Og) */
+    real *turned = patches + j->per * s->T * DEPTH;                      /* (DEPTH, Og) */
     real *work = (real *)((char *)patches + round_up((j->per * s->T + s->Og) * DEPTH * (int64_t)sizeof(real), 64));
     real *sum = j->sums + ((part * s->G + g) * KT + ch.begin * s->T) * s->Og;
     const real *x = j->x + (g * s->Cg + ch.begin) * s->Q;
@@ -301,10 +334,12 @@ static void weight_chunk(void *ctx, int64_t chunk) {
         patch_rows(&j->v, x, 0, rows, p, n, patches, DEPTH);
         for (int64_t q = 0; q < n;) {
             const int64_t image = (p + q) / s->P, at = (p + q) % s->P, count = i64_min(n - q, s->P - at);
-            pack_panel(s->Og, s->Og, count, j->dy + (image * s->O + g * s->Og) * s->P + at, s->P, 1, turned + q * s->Og);
+            pack_panel(s->Og, s->Og, count, j->dy + (image * s->O + g * s->Og) * s->P + at, s->P, 1,
+                       turned + q * s->Og);
             q += count;
         }
-        GEMM.gemm_serial(rows, s->Og, n, 1, patches, DEPTH, 1, turned, s->Og, 1, p == cells.begin ? 0 : 1, sum, s->Og, NULL, work);
+        GEMM.gemm_serial(rows, s->Og, n, 1, patches, DEPTH, 1, turned, s->Og, 1, p == cells.begin ? 0 : 1, sum, s->Og,
+                         NULL, work);
     }
 }
 

@@ -1,17 +1,17 @@
 /* ctc.c: connectionist temporal classification (Graves et al. 2006), in logarithms.
  *
  * The labels l with a blank before, between and after each make z of length 2 S + 1.  With y = log_probs,
- *   alpha[t, s] = y[t, z_s] + log(e^alpha[t-1, s] + e^alpha[t-1, s-1] + [z_s is no blank and differs from z_{s-2}] e^alpha[t-1, s-2])
- *   loss = -log(e^alpha[T-1, 2S] + e^alpha[T-1, 2S-1])
- * and beta the same backwards.  As in PyTorch, the gradient assumes that y is normalised: e^y - e^(alpha + beta + loss - y).
+ *   alpha[t, s] = y[t, z_s] + log(e^alpha[t-1, s] + e^alpha[t-1, s-1] + [z_s is no blank and differs from z_{s-2}]
+ * e^alpha[t-1, s-2]) loss = -log(e^alpha[T-1, 2S] + e^alpha[T-1, 2S-1]) and beta the same backwards.  As in PyTorch,
+ * the gradient assumes that y is normalised: e^y - e^(alpha + beta + loss - y).
  */
 #include "../include/kernel.h"
 #include "../include/par.h"
 #include "../include/vmath.h"
 
 typedef struct {
-    real *loss, *alpha, *dy;        /* (N), (N, T, wide), (T, N, C) */
-    const real *y, *g;              /* (T, N, C), (N) */
+    real *loss, *alpha, *dy;                  /* (N), (N, T, wide), (T, N, C) */
+    const real *y, *g;                        /* (T, N, C), (N) */
     const int64_t *labels, *frames, *lengths; /* (N, S), (N), (N) */
     int64_t T, N, C, S, wide, blank;
     real *scratch;
@@ -32,7 +32,7 @@ static void forward_one(void *ctx, int64_t n) {
     const ctc_args *a = ctx;
     const int64_t T = a->frames[n], L = 2 * a->lengths[n] + 1, wide = a->wide;
     real *before = a->scratch + ct_par_worker() * a->scratch_reals + VL; /* two positions of -inf in front */
-    real *skip = before + wide + VL;                                     /* 0 where two may be stepped over, else -inf */
+    real *skip = before + wide + VL; /* 0 where two may be stepped over, else -inf */
     real *emit = skip + wide;
     real *alpha = a->alpha + n * a->T * wide;
     for (int64_t i = -2; i < wide; i++) before[i] = -REAL_INF;
@@ -46,8 +46,7 @@ static void forward_one(void *ctx, int64_t n) {
             vreal v;
             if (t == 0) {
                 for (int i = 0; i < VL; i++) v[i] = s + i < 2 ? 0 : -REAL_INF;
-            } else
-                v = log_add(v_load(before + s), v_load(before + s - 1), v_load(before + s - 2) + v_load(skip + s));
+            } else v = log_add(v_load(before + s), v_load(before + s - 1), v_load(before + s - 2) + v_load(skip + s));
             v_store(row + s, v + v_load(emit + s));
         }
         for (int64_t s = 0; s < wide; s++) before[s] = row[s];
@@ -81,8 +80,7 @@ static void backward_one(void *ctx, int64_t n) {
             vreal v;
             if (t == T - 1) {
                 for (int i = 0; i < VL; i++) v[i] = s + i < L && s + i >= L - 2 ? 0 : -REAL_INF;
-            } else
-                v = log_add(v_load(after + s), v_load(after + s + 1), v_load(after + s + 2) + v_load(skip + s));
+            } else v = log_add(v_load(after + s), v_load(after + s + 1), v_load(after + s + 2) + v_load(skip + s));
             v_store(beta + s, v + v_load(emit + s));
         }
         for (int64_t s = 0; s < wide; s++) after[s] = beta[s];
@@ -100,7 +98,8 @@ static void backward_one(void *ctx, int64_t n) {
     }
 }
 
-/* (log_probs (T, N, C), targets (N, S), input_lengths (N), target_lengths (N); blank) -> loss (N), alpha (N, T, wide) */
+/* (log_probs (T, N, C), targets (N, S), input_lengths (N), target_lengths (N); blank) -> loss (N), alpha (N, T, wide)
+ */
 static ctc_args sized(const ct_call *call, int from) {
     const ct_array *y = call->in[from];
     ctc_args a = {.T = y->shape[0], .N = y->shape[1], .C = y->shape[2], .S = call->in[from + 1]->shape[1]};
@@ -118,8 +117,7 @@ static int64_t forward_work(const ct_call *call) {
 static void run(ctc_args *a, par_body body) {
     if ((double)(a->N * a->T) * (double)(a->wide * 4 + a->C) < 2.0 * PAR_GRAIN)
         for (int64_t n = 0; n < a->N; n++) body(a, n);
-    else
-        par_for(a->N, body, a);
+    else par_for(a->N, body, a);
 }
 static void ctc_loss(const ct_call *call) {
     ctc_args a = sized(call, 0);

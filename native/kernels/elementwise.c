@@ -6,7 +6,8 @@
 #include "../include/vmath.h"
 #include "../include/vmath_special.h"
 
-/* ---- signs and rounding ------------------------------------------------------------------------------------------- */
+/* ---- signs and rounding -------------------------------------------------------------------------------------------
+ */
 
 LOOP_UNARY(neg, 0.15, -a)
 LOOP_UNARY(abs_, 0.15, v_abs(a))
@@ -16,20 +17,22 @@ LOOP_UNARY(ceil_, 0.15, v_ceil(a))
 LOOP_UNARY(round_, 0.15, v_round(a))
 LOOP_UNARY(trunc_, 0.15, v_trunc(a))
 LOOP_UNARY(frac, 0.15, a - v_trunc(a))
-LOOP_BINARY(abs_grad, 0.2, v_and(b > v_zero(), a) - v_and(b < v_zero(), a))              /* g, x */
+LOOP_BINARY(abs_grad, 0.2, v_and(b > v_zero(), a) - v_and(b < v_zero(), a)) /* g, x */
 
-/* ---- powers --------------------------------------------------------------------------------------------------------- */
+/* ---- powers ---------------------------------------------------------------------------------------------------------
+ */
 
 LOOP_UNARY(square, 0.15, a *a)
 LOOP_UNARY(sqrt_, 0.25, v_sqrt(a))
 LOOP_UNARY(rsqrt, 0.35, V(1.0) / v_sqrt(a))
 LOOP_UNARY(reciprocal, 0.2, V(1.0) / a)
-LOOP_BINARY(square_grad, 0.2, a *(b + b))                                                /* g, x */
-LOOP_BINARY(sqrt_grad, 0.3, a / (b + b))                                                 /* g, y */
-LOOP_BINARY(rsqrt_grad, 0.25, V(-0.5) * a * b * b * b)                                   /* g, y */
-LOOP_BINARY(reciprocal_grad, 0.2, -a * b * b)                                            /* g, y */
+LOOP_BINARY(square_grad, 0.2, a *(b + b))              /* g, x */
+LOOP_BINARY(sqrt_grad, 0.3, a / (b + b))               /* g, y */
+LOOP_BINARY(rsqrt_grad, 0.25, V(-0.5) * a * b * b * b) /* g, y */
+LOOP_BINARY(reciprocal_grad, 0.2, -a * b * b)          /* g, y */
 
-/* ---- exponentials and logarithms ------------------------------------------------------------------------------------- */
+/* ---- exponentials and logarithms
+ * ------------------------------------------------------------------------------------- */
 
 LOOP_UNARY(exp_, 0.25, v_exp(a))
 LOOP_UNARY(exp2_, 0.3, v_exp2(a))
@@ -38,13 +41,14 @@ LOOP_UNARY(log_, 0.5, v_log(a))
 LOOP_UNARY(log2_, 0.5, v_log2(a))
 LOOP_UNARY(log10_, 0.5, v_log10(a))
 LOOP_UNARY(log1p_, 0.6, v_log1p(a))
-LOOP_BINARY(exp2_grad, 0.2, a *b *V(0.69314718055994530942))                             /* g, y */
-LOOP_BINARY(expm1_grad, 0.2, v_fma(a, b, a))                                             /* g, y */
-LOOP_BINARY(log2_grad, 0.25, a / (b * V(0.69314718055994530942)))                        /* g, x */
-LOOP_BINARY(log10_grad, 0.25, a / (b * V(2.30258509299404568402)))                       /* g, x */
-LOOP_BINARY(log1p_grad, 0.25, a / (b + V(1.0)))                                          /* g, x */
+LOOP_BINARY(exp2_grad, 0.2, a * b * V(0.69314718055994530942))     /* g, y */
+LOOP_BINARY(expm1_grad, 0.2, v_fma(a, b, a))                       /* g, y */
+LOOP_BINARY(log2_grad, 0.25, a / (b * V(0.69314718055994530942)))  /* g, x */
+LOOP_BINARY(log10_grad, 0.25, a / (b * V(2.30258509299404568402))) /* g, x */
+LOOP_BINARY(log1p_grad, 0.25, a / (b + V(1.0)))                    /* g, x */
 
-/* ---- trigonometry ------------------------------------------------------------------------------------------------------ */
+/* ---- trigonometry
+ * ------------------------------------------------------------------------------------------------------ */
 
 LOOP_UNARY(sin_, 0.45, v_sin(a))
 LOOP_UNARY(cos_, 0.45, v_cos(a))
@@ -58,30 +62,31 @@ LOOP_UNARY(tanh_, 0.45, v_tanh(a))
 LOOP_UNARY(asinh_, 1.0, v_asinh(a))
 LOOP_UNARY(acosh_, 1.0, v_acosh(a))
 LOOP_UNARY(atanh_, 0.9, v_atanh(a))
-LOOP_BINARY(sin_grad, 0.7, a *v_cos(b))                                                  /* g, x */
-LOOP_BINARY(cos_grad, 0.7, -a * v_sin(b))                                                /* g, x */
-LOOP_BINARY(tan_grad, 0.2, a *v_fma(b, b, V(1.0)))                                       /* g, y */
-LOOP_BINARY(asin_grad, 0.4, a / v_sqrt((V(1.0) - b) * (V(1.0) + b)))                     /* g, x */
-LOOP_BINARY(acos_grad, 0.4, -a / v_sqrt((V(1.0) - b) * (V(1.0) + b)))                    /* g, x */
-LOOP_BINARY(atan_grad, 0.25, a / v_fma(b, b, V(1.0)))                                    /* g, x */
-LOOP_BINARY(sinh_grad, 0.8, a *v_cosh(b))                                                /* g, x */
-LOOP_BINARY(cosh_grad, 0.8, a *v_sinh(b))                                                /* g, x */
-LOOP_BINARY(tanh_grad, 0.2, a *((V(1.0) - b) * (V(1.0) + b)))                            /* g, y */
-LOOP_BINARY(asinh_grad, 0.4, a / v_sqrt(v_fma(b, b, V(1.0))))                            /* g, x */
-LOOP_BINARY(acosh_grad, 0.4, a / v_sqrt((b - V(1.0)) * (b + V(1.0))))                    /* g, x */
-LOOP_BINARY(atanh_grad, 0.25, a / ((V(1.0) - b) * (V(1.0) + b)))                         /* g, x */
+LOOP_BINARY(sin_grad, 0.7, a *v_cos(b))                               /* g, x */
+LOOP_BINARY(cos_grad, 0.7, -a *v_sin(b))                              /* g, x */
+LOOP_BINARY(tan_grad, 0.2, a *v_fma(b, b, V(1.0)))                    /* g, y */
+LOOP_BINARY(asin_grad, 0.4, a / v_sqrt((V(1.0) - b) * (V(1.0) + b)))  /* g, x */
+LOOP_BINARY(acos_grad, 0.4, -a / v_sqrt((V(1.0) - b) * (V(1.0) + b))) /* g, x */
+LOOP_BINARY(atan_grad, 0.25, a / v_fma(b, b, V(1.0)))                 /* g, x */
+LOOP_BINARY(sinh_grad, 0.8, a *v_cosh(b))                             /* g, x */
+LOOP_BINARY(cosh_grad, 0.8, a *v_sinh(b))                             /* g, x */
+LOOP_BINARY(tanh_grad, 0.2, a *((V(1.0) - b) * (V(1.0) + b)))         /* g, y */
+LOOP_BINARY(asinh_grad, 0.4, a / v_sqrt(v_fma(b, b, V(1.0))))         /* g, x */
+LOOP_BINARY(acosh_grad, 0.4, a / v_sqrt((b - V(1.0)) * (b + V(1.0)))) /* g, x */
+LOOP_BINARY(atanh_grad, 0.25, a / ((V(1.0) - b) * (V(1.0) + b)))      /* g, x */
 
-/* ---- error function and gamma ------------------------------------------------------------------------------------------ */
+/* ---- error function and gamma
+ * ------------------------------------------------------------------------------------------ */
 
 LOOP_UNARY(erf_, 0.8, v_erf(a))
 LOOP_UNARY(erfc_, 1.2, v_erfc(a))
 LOOP_UNARY(erfinv, 20.0, v_erfinv(a))
 LOOP_UNARY(lgamma_, 20.0, v_lgamma(a))
 LOOP_UNARY(digamma, 20.0, v_digamma(a))
-LOOP_BINARY(erf_grad, 0.5, a *V(1.12837916709551257390) * v_exp(-b * b))                 /* g, x */
-LOOP_BINARY(erfc_grad, 0.5, a *V(-1.12837916709551257390) * v_exp(-b * b))               /* g, x */
-LOOP_BINARY(erfinv_grad, 0.5, a *V(0.88622692545275801365) * v_exp(b * b))               /* g, y */
-LOOP_BINARY(lgamma_grad, 20.0, a *v_digamma(b))                                          /* g, x */
+LOOP_BINARY(erf_grad, 0.5, a *V(1.12837916709551257390) * v_exp(-b * b))   /* g, x */
+LOOP_BINARY(erfc_grad, 0.5, a *V(-1.12837916709551257390) * v_exp(-b * b)) /* g, x */
+LOOP_BINARY(erfinv_grad, 0.5, a *V(0.88622692545275801365) * v_exp(b * b)) /* g, y */
+LOOP_BINARY(lgamma_grad, 20.0, a *v_digamma(b))                            /* g, x */
 
 /* log(x / (1 - x)), x kept within [eps, 1 - eps] unless eps is NaN; around 1/2 as log1p((2x - 1) / (1 - x)) */
 CT_INLINE vreal v_logit(vreal x, vreal eps) {
@@ -97,9 +102,10 @@ CT_INLINE vreal v_logit_grad(vreal g, vreal x, vreal eps) {
     return v_blend(v_isnan(eps), v_blend(bad, v_set1(REAL_NAN), y), v_and(kept, y));
 }
 LOOP_UNARY(logit, 0.7, v_logit(a, P(0)))
-LOOP_BINARY(logit_grad, 0.3, v_logit_grad(a, b, P(0)))                                   /* g, x */
+LOOP_BINARY(logit_grad, 0.3, v_logit_grad(a, b, P(0))) /* g, x */
 
-/* ---- bounds -------------------------------------------------------------------------------------------------------------- */
+/* ---- bounds
+ * -------------------------------------------------------------------------------------------------------------- */
 
 CT_INLINE vreal v_nan_to_num(vreal x, vreal nan, vreal above, vreal below) {
     x = v_blend(x == v_set1(REAL_INF), above, x);
@@ -108,10 +114,11 @@ CT_INLINE vreal v_nan_to_num(vreal x, vreal nan, vreal above, vreal below) {
 }
 LOOP_UNARY(clamp, 0.15, v_clamp(a, P(0), P(1)))
 LOOP_UNARY(nan_to_num, 0.15, v_nan_to_num(a, P(0), P(1), P(2)))
-LOOP_BINARY(clamp_grad, 0.2, v_and((b >= P(0)) & (b <= P(1)), a))                        /* g, x */
-LOOP_BINARY(nan_to_num_grad, 0.2, v_and(v_abs(b) < v_set1(REAL_INF), a))                 /* g, x */
+LOOP_BINARY(clamp_grad, 0.2, v_and((b >= P(0)) & (b <= P(1)), a))        /* g, x */
+LOOP_BINARY(nan_to_num_grad, 0.2, v_and(v_abs(b) < v_set1(REAL_INF), a)) /* g, x */
 
-/* ---- of two operands ------------------------------------------------------------------------------------------------------ */
+/* ---- of two operands
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* a fmod b with the sign of b */
 CT_INLINE vreal v_remainder(vreal a, vreal b) {
@@ -142,19 +149,19 @@ LOOP_BINARY(hypot_, 0.5, v_hypot(a, b))
 LOOP_BINARY(fmod_, 5.0, v_fmod(a, b))
 LOOP_BINARY(remainder_, 5.0, v_remainder(a, b))
 LOOP_BINARY(floor_divide, 6.0, v_floor_divide(a, b))
-LOOP_TERNARY(div_grad_b, 0.3, -a * b / c)                                                /* g, y, b */
-LOOP_TERNARY(maximum_grad, 0.3, v_blend(b == c, V(0.5) * a, v_and(~(b < c), a)))         /* g, this operand, the other */
-LOOP_TERNARY(minimum_grad, 0.3, v_blend(b == c, V(0.5) * a, v_and(~(b > c), a)))         /* g, this operand, the other */
+LOOP_TERNARY(div_grad_b, 0.3, -a *b / c)                                         /* g, y, b */
+LOOP_TERNARY(maximum_grad, 0.3, v_blend(b == c, V(0.5) * a, v_and(~(b < c), a))) /* g, this operand, the other */
+LOOP_TERNARY(minimum_grad, 0.3, v_blend(b == c, V(0.5) * a, v_and(~(b > c), a))) /* g, this operand, the other */
 /* g b / (a^2 + b^2), and 0 at the origin */
 CT_INLINE vreal v_over_square(vreal x, vreal a, vreal b) {
     vreal square = v_fma(a, a, b * b);
     return v_and(square != v_zero(), x / square);
 }
-LOOP_TERNARY(atan2_grad_a, 0.4, v_over_square(a *c, b, c))                               /* g, a, b */
-LOOP_TERNARY(atan2_grad_b, 0.4, v_over_square(-a * b, b, c))                             /* g, a, b */
+LOOP_TERNARY(atan2_grad_a, 0.4, v_over_square(a *c, b, c))  /* g, a, b */
+LOOP_TERNARY(atan2_grad_b, 0.4, v_over_square(-a *b, b, c)) /* g, a, b */
 
 /* a^b; the exponents that are written most, when b is one value, cost what their product costs */
-LOOP_UNARY(cube, 0.2, a *a *a)
+LOOP_UNARY(cube, 0.2, a * a * a)
 LOOP_UNARY(same, 0.15, a)
 LOOP_BINARY(pow_any, 2.0, v_pow(a, b))
 static void pow_(const ct_call *call) {
@@ -171,19 +178,20 @@ static void pow_(const ct_call *call) {
     pow_any(call);
 }
 /* d/da a^b = b a^(b-1), and 0 where b = 0 */
-LOOP_TERNARY(pow_grad_base, 2.0, v_blend(c == v_zero(), v_zero(), a * c * v_pow(b, c - V(1.0))))  /* g, a, b */
+LOOP_TERNARY(pow_grad_base, 2.0, v_blend(c == v_zero(), v_zero(), a * c * v_pow(b, c - V(1.0)))) /* g, a, b */
 /* d/db a^b = y log a, and 0 where a = 0 and b >= 0 */
 static void pow_grad_exponent_row(const loop_span *span, int64_t n) {
-    LOOP_OUT LOOP_IN(g, 1) LOOP_IN(a, 2) LOOP_IN(b, 3) LOOP_IN(p, 4)
-    for (int64_t i = 0; i < n; i += VL) {
+    LOOP_OUT LOOP_IN(g, 1) LOOP_IN(a, 2) LOOP_IN(b, 3) LOOP_IN(p, 4) for (int64_t i = 0; i < n; i += VL) {
         const int64_t left = n - i;
-        LOOP_GET(g) LOOP_GET(a) LOOP_GET(b) LOOP_GET(p)
-        LOOP_PUT(v_blend((a == v_zero()) & (b >= v_zero()), v_zero(), g * p * v_log(a)))
+        LOOP_GET(g)
+        LOOP_GET(a) LOOP_GET(b) LOOP_GET(p)
+            LOOP_PUT(v_blend((a == v_zero()) & (b >= v_zero()), v_zero(), g * p * v_log(a)))
     }
 }
-LOOP_KERNEL(pow_grad_exponent, 4, 0.8)                                                   /* g, a, b, y */
+LOOP_KERNEL(pow_grad_exponent, 4, 0.8) /* g, a, b, y */
 
-/* ---- of three operands ------------------------------------------------------------------------------------------------------ */
+/* ---- of three operands
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* a + w (b - a), from the nearer end */
 CT_INLINE vreal v_lerp(vreal a, vreal b, vreal w) {

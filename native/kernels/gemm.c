@@ -17,11 +17,11 @@
 #include "../include/gemm_vector.h"
 #include "../include/par.h"
 
-#define KC 512                           /* a panel of A (MR, KC) stays in the first-level cache */
+#define KC 512                                   /* a panel of A (MR, KC) stays in the first-level cache */
 #define MC ((CT_REAL_DOUBLE ? 8 : 16) * GEMM_MR) /* a block of A (MC, KC) is less than half of the second */
-#define NC 2048                          /* a block of B (KC, NC) is some megabytes of the third */
-#define GRAIN 6000.0                     /* nanoseconds of work that are worth a chunk */
-#define SPEED (VL * 7.0)                 /* flops a nanosecond, roughly */
+#define NC 2048                                  /* a block of B (KC, NC) is some megabytes of the third */
+#define GRAIN 6000.0                             /* nanoseconds of work that are worth a chunk */
+#define SPEED (VL * 7.0)                         /* flops a nanosecond, roughly */
 #define MAX_SPLIT 16
 #define DIRECT_BYTES (CT_REAL_DOUBLE ? 1600000 : 800000)
 
@@ -43,8 +43,7 @@ typedef struct {
 static void spread(const product *p, int64_t chunks, par_body body, void *ctx) {
     if (p->serial || chunks <= 1)
         for (int64_t c = 0; c < chunks; c++) body(ctx, c);
-    else
-        par_for(chunks, body, ctx);
+    else par_for(chunks, body, ctx);
 }
 
 static double cost(int64_t M, int64_t N, int64_t K) { return 2.0 * (double)M * (double)N * (double)K / SPEED; }
@@ -54,10 +53,8 @@ CT_INLINE tile_end end_of(const product *p, int64_t i, int64_t j, int first, int
     tile_end e = {p->alpha, first ? p->beta : 1, NULL, NULL, CT_ACT_NONE, 0};
     if (last && p->epilogue) {
         if (p->epilogue->bias) {
-            if (p->epilogue->bias_rows)
-                e.row_bias = p->epilogue->bias + i;
-            else
-                e.col_bias = p->epilogue->bias + j;
+            if (p->epilogue->bias_rows) e.row_bias = p->epilogue->bias + i;
+            else e.col_bias = p->epilogue->bias + j;
         }
         e.activation = p->epilogue->activation;
     }
@@ -142,10 +139,8 @@ static void direct_chunk(void *ctx, int64_t chunk) {
 static void direct(const product *p) {
     double ns = cost(p->M, p->N, p->K) + (double)(p->M * p->N) * 0.1;
     grid g = grid_of(p, ns / GRAIN);
-    if (g.down * g.across == 1)
-        direct_block(p, 0, p->M, 0, p->N);
-    else
-        spread(p, g.down * g.across, direct_chunk, &g);
+    if (g.down * g.across == 1) direct_block(p, 0, p->M, 0, p->N);
+    else spread(p, g.down * g.across, direct_chunk, &g);
 }
 
 /* ---- packed ---- */
@@ -164,8 +159,8 @@ static void pack_b_chunk(void *ctx, int64_t chunk) {
     const product *p = s->p;
     const par_range r = par_chunk(s->nc, s->pack_chunks, chunk, GEMM_NR);
     for (int64_t j = r.begin; j < r.end; j += GEMM_NR)
-        pack_panel(GEMM_NR, i64_min(GEMM_NR, s->nc - j), s->kc, p->B + s->k0 * p->b_row + (s->j0 + j) * p->b_col, p->b_col,
-                   p->b_row, s->b + j * s->kc);
+        pack_panel(GEMM_NR, i64_min(GEMM_NR, s->nc - j), s->kc, p->B + s->k0 * p->b_row + (s->j0 + j) * p->b_col,
+                   p->b_col, p->b_row, s->b + j * s->kc);
 }
 
 /* A block of rows times the packed block of B. */
@@ -220,7 +215,8 @@ static void packed(const product *p, int pack_a) {
             s.kc = i64_min(kb, p->K - s.k0);
             s.first = s.k0 == 0, s.last = s.k0 + s.kc >= p->K;
             const double pack_ns = (double)(s.kc * s.nc) * 0.3;
-            s.pack_chunks = pack_ns > GRAIN ? i64_min(32, i64_min((int64_t)(2 * pack_ns / GRAIN), ceil_div(s.nc, GEMM_NR))) : 1;
+            s.pack_chunks =
+                pack_ns > GRAIN ? i64_min(32, i64_min((int64_t)(2 * pack_ns / GRAIN), ceil_div(s.nc, GEMM_NR))) : 1;
             spread(p, s.pack_chunks, pack_b_chunk, &s);
             spread(p, s.blocks * s.across, packed_chunk, &s);
         }
@@ -231,13 +227,13 @@ static void packed(const product *p, int pack_a) {
 
 typedef struct {
     const product *p;
-    int64_t n;             /* outputs */
-    const real *x;         /* (K), contiguous */
-    const real *m;         /* the matrix: element (k, j) at k * m_k + j * m_n */
+    int64_t n;     /* outputs */
+    const real *x; /* (K), contiguous */
+    const real *m; /* the matrix: element (k, j) at k * m_k + j * m_n */
     int64_t m_k, m_n;
-    real *y;               /* (n) */
-    int64_t step;          /* outputs are this far apart in C */
-    int column;            /* 1: C is a column */
+    real *y;      /* (n) */
+    int64_t step; /* outputs are this far apart in C */
+    int column;   /* 1: C is a column */
     int64_t chunks;
 } line;
 
@@ -248,10 +244,8 @@ static void line_chunk(void *ctx, int64_t chunk) {
     const int64_t n = r.end - r.begin;
     if (n <= 0) return;
     real *y = l->y + r.begin;
-    if (l->m_k == 1)
-        rows_times_rows(1, n, p->K, l->x, 0, l->m + r.begin * l->m_n, l->m_n, y, 0);
-    else
-        vector_times(n, p->K, l->x, l->m + r.begin, l->m_k, y);
+    if (l->m_k == 1) rows_times_rows(1, n, p->K, l->x, 0, l->m + r.begin * l->m_n, l->m_n, y, 0);
+    else vector_times(n, p->K, l->x, l->m + r.begin, l->m_k, y);
     finish_line(p, 0, r.begin, n, y, p->C + r.begin * l->step, l->step, l->column);
 }
 
@@ -260,8 +254,7 @@ static void one_line(const product *p, int column) {
     int64_t x_step;
     if (column)
         l.n = p->M, l.x = p->B, x_step = p->b_row, l.m = p->A, l.m_k = p->a_col, l.m_n = p->a_row, l.step = p->c_row;
-    else
-        l.n = p->N, l.x = p->A, x_step = p->a_col, l.m = p->B, l.m_k = p->b_row, l.m_n = p->b_col, l.step = 1;
+    else l.n = p->N, l.x = p->A, x_step = p->a_col, l.m = p->B, l.m_k = p->b_row, l.m_n = p->b_col, l.step = 1;
     l.y = p->work;
     if (x_step != 1) {
         real *x = p->work + round_up(l.n, 16);
@@ -286,7 +279,8 @@ static void outer_rows(const product *p, int64_t i0, int64_t i1) {
         } else {
             for (int64_t j = 0; j < whole; j += VL) v_store(c + j, v_fma(a, v_load(p->B + j), beta * v_load(c + j)));
             if (whole < N)
-                v_store_tail(c + whole, v_fma(a, v_load_tail(p->B + whole, tail), beta * v_load_tail(c + whole, tail)), tail);
+                v_store_tail(c + whole, v_fma(a, v_load_tail(p->B + whole, tail), beta * v_load_tail(c + whole, tail)),
+                             tail);
         }
     }
 }
@@ -329,7 +323,9 @@ static void dots(const product *p) {
 /* How many parts K is cut into: more than one only for long sums with too few outputs to share out. */
 static int64_t splits_of(int64_t M, int64_t N, int64_t K) {
     if (K < 4096) return 1;
-    const int64_t tiles = M == 1 ? ceil_div(N, 8 * VL) : N == 1 ? ceil_div(M, 8 * VL) : ceil_div(M, 2 * GEMM_MR) * ceil_div(N, GEMM_NR);
+    const int64_t tiles = M == 1   ? ceil_div(N, 8 * VL)
+                          : N == 1 ? ceil_div(M, 8 * VL)
+                                   : ceil_div(M, 2 * GEMM_MR) * ceil_div(N, GEMM_NR);
     if (tiles >= 8) return 1;
     const double flops = cost(M, N, K), bytes = (double)(M + N) * (double)K * sizeof(real) / 24;
     const double ns = flops > bytes ? flops : bytes;
@@ -381,10 +377,8 @@ static void choose(const product *p) {
         return;
     }
     const int large = needs_packing(M, N, K);
-    if ((unit && !large) || K == 0)
-        direct(p);
-    else
-        packed(p, M > 4 * GEMM_MR && (large || (p->a_row != 1 && N >= 4 * GEMM_NR)));
+    if ((unit && !large) || K == 0) direct(p);
+    else packed(p, M > 4 * GEMM_MR && (large || (p->a_row != 1 && N >= 4 * GEMM_NR)));
 }
 
 typedef struct {
@@ -424,8 +418,9 @@ static void run(product *p) {
     for (int64_t i = 0; i < p->M; i++) finish_line(p, i, 0, p->N, sum + i * p->N, p->C + i * p->c_row, 1, 0);
 }
 
-static void gemm(int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t a_row, int64_t a_col, const real *B,
-                 int64_t b_row, int64_t b_col, real beta, real *C, int64_t c_row, const gemm_epilogue *epilogue, void *work) {
+static void gemm(int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t a_row, int64_t a_col,
+                 const real *B, int64_t b_row, int64_t b_col, real beta, real *C, int64_t c_row,
+                 const gemm_epilogue *epilogue, void *work) {
     product p = {M, N, K, alpha, A, a_row, a_col, B, b_row, b_col, beta, C, c_row, epilogue, work, 0};
     run(&p);
 }
@@ -466,10 +461,15 @@ static int64_t gemm_work_batch(int64_t count, int64_t M, int64_t N, int64_t K) {
 }
 
 static void gemm_batch(int64_t count, int64_t M, int64_t N, int64_t K, real alpha, const real *A, int64_t a_batch,
-                       int64_t a_row, int64_t a_col, const real *B, int64_t b_batch, int64_t b_row, int64_t b_col, real beta,
-                       real *C, int64_t c_batch, int64_t c_row, const gemm_epilogue *epilogue, void *work) {
+                       int64_t a_row, int64_t a_col, const real *B, int64_t b_batch, int64_t b_row, int64_t b_col,
+                       real beta, real *C, int64_t c_batch, int64_t c_row, const gemm_epilogue *epilogue, void *work) {
     batch b = {{M, N, K, alpha, A, a_row, a_col, B, b_row, b_col, beta, C, c_row, epilogue, work, 0},
-               count, 1, a_batch, b_batch, c_batch, 0};
+               count,
+               1,
+               a_batch,
+               b_batch,
+               c_batch,
+               0};
     if (one_by_one(count, M, N, K)) {
         for (int64_t i = 0; i < count; i++) {
             product p = b.p;
@@ -496,7 +496,8 @@ static void pack_a(int64_t M, int64_t K, const real *A, int64_t a_row, int64_t a
         const int64_t kc = i64_min(kb, K - k0);
         for (int64_t t = 0; t < tiles; t++) {
             const int64_t i = M * t / tiles, n = M * (t + 1) / tiles - i;
-            pack_panel(GEMM_MR, n, kc, A + i * a_row + k0 * a_col, a_row, a_col, packed + tiles * GEMM_MR * k0 + t * GEMM_MR * kc);
+            pack_panel(GEMM_MR, n, kc, A + i * a_row + k0 * a_col, a_row, a_col,
+                       packed + tiles * GEMM_MR * k0 + t * GEMM_MR * kc);
         }
     }
 }
@@ -505,8 +506,8 @@ static int64_t gemm_work_packed(int64_t M CT_UNUSED, int64_t N, int64_t K) {
     return k_block(K) * i64_min(round_up(N, GEMM_NR), PANELS * GEMM_NR) * (int64_t)sizeof(real);
 }
 
-static void gemm_packed(int64_t M, int64_t N, int64_t K, const real *packed, gemm_pack_b pack_b, const void *ctx, int64_t j0,
-                        real beta, real *C, int64_t c_row, const gemm_epilogue *epilogue, void *work) {
+static void gemm_packed(int64_t M, int64_t N, int64_t K, const real *packed, gemm_pack_b pack_b, const void *ctx,
+                        int64_t j0, real beta, real *C, int64_t c_row, const gemm_epilogue *epilogue, void *work) {
     const product p = {.M = M, .N = N, .K = K, .alpha = 1, .beta = beta, .C = C, .c_row = c_row, .epilogue = epilogue};
     const int64_t tiles = ceil_div(M, GEMM_MR), kb = k_block(K);
     for (int64_t j = 0; j < N; j += PANELS * GEMM_NR) {
@@ -520,8 +521,8 @@ static void gemm_packed(int64_t M, int64_t N, int64_t K, const real *packed, gem
                 for (int64_t q = j; q < end; q += GEMM_NR) {
                     const int64_t columns = i64_min(GEMM_NR, end - q), nv = ceil_div(columns, VL);
                     const tile_end e = end_of(&p, i, q, k0 == 0, k0 + kc >= K);
-                    tile_table[TILE_PACKED][n - 1][nv - 1](kc, packed + tiles * GEMM_MR * k0 + t * GEMM_MR * kc, 1, GEMM_MR,
-                                                           (real *)work + (q - j) * kc, GEMM_NR, columns,
+                    tile_table[TILE_PACKED][n - 1][nv - 1](kc, packed + tiles * GEMM_MR * k0 + t * GEMM_MR * kc, 1,
+                                                           GEMM_MR, (real *)work + (q - j) * kc, GEMM_NR, columns,
                                                            C + i * c_row + q, c_row, &e);
                 }
             }
@@ -530,6 +531,6 @@ static void gemm_packed(int64_t M, int64_t N, int64_t K, const real *packed, gem
 }
 
 const ct_gemm_api CT_NAME(ct_gemm) = {
-    gemm_work,       gemm,       gemm_serial, gemm_work_serial, gemm_work_batch, gemm_batch, GEMM_NR,
-    packed_bytes,    pack_a,     gemm_work_packed, gemm_packed,
+    gemm_work, gemm,         gemm_serial, gemm_work_serial, gemm_work_batch, gemm_batch,
+    GEMM_NR,   packed_bytes, pack_a,      gemm_work_packed, gemm_packed,
 };

@@ -20,7 +20,8 @@ CT_INLINE real merged(int reduce, real a, real b) {
     }
 }
 
-/* ---- rows: embedding gradient, index_add -------------------------------------------------------------------------- */
+/* ---- rows: embedding gradient, index_add --------------------------------------------------------------------------
+ */
 
 typedef struct {
     const real *g;        /* (K, D) with strides step, 1 */
@@ -48,10 +49,8 @@ static void add_rows_body(void *ctx, int64_t chunk) {
 static void run_add_rows(add_rows *j) {
     if (j->K == 0 || j->D == 0) return;
     j->chunks = i64_min(par_count(j->K * j->D, 0.5, MOST_CHUNKS), ceil_div(j->D, WIDTH));
-    if (j->chunks == 1)
-        add_rows_body(j, 0);
-    else
-        par_for(j->chunks, add_rows_body, j);
+    if (j->chunks == 1) add_rows_body(j, 0);
+    else par_for(j->chunks, add_rows_body, j);
 }
 
 static const void *plain(const ct_array *a, char **work, int64_t size) {
@@ -60,7 +59,8 @@ static const void *plain(const ct_array *a, char **work, int64_t size) {
     *work += round_up(a->size * size, 64);
     dims d;
     dims_of(&d, a);
-    for (int64_t i = 0; i < a->size; i++, to += size) memcpy(to, (const char *)a->data + dims_at(&d, i, NULL) * size, (size_t)size);
+    for (int64_t i = 0; i < a->size; i++, to += size)
+        memcpy(to, (const char *)a->data + dims_at(&d, i, NULL) * size, (size_t)size);
     return begin;
 }
 static int64_t plain_work(const ct_call *call) {
@@ -76,7 +76,8 @@ static void embedding_grad(const ct_call *call) {
     char *work = call->work;
     ct_array *out = call->out[0];
     memset(out->data, 0, (size_t)out->size * sizeof(real));
-    add_rows j = {.out = out->data, .K = call->in[1]->size, .V = out->shape[0], .D = out->shape[1], .stride = 1, .factor = 1};
+    add_rows j = {
+        .out = out->data, .K = call->in[1]->size, .V = out->shape[0], .D = out->shape[1], .stride = 1, .factor = 1};
     j.g = plain(call->in[0], &work, sizeof(real)), j.index = plain(call->in[1], &work, 8);
     j.step = j.D, j.skip = call->ints[0];
     run_add_rows(&j);
@@ -94,12 +95,15 @@ static void index_add(const ct_call *call) {
     const real *source = plain(call->in[2], &work, sizeof(real));
     const int64_t V = out->shape[axis];
     for (int64_t o = 0; o < outer; o++) {
-        add_rows j = {source + o * K * inner, index, (real *)out->data + o * V * inner, K, inner, V, inner, 1, INT64_MIN, 1, (real)call->reals[0]};
+        add_rows j = {
+            source + o * K * inner, index, (real *)out->data + o * V * inner, K, inner, V, inner, 1, INT64_MIN, 1,
+            (real)call->reals[0]};
         run_add_rows(&j);
     }
 }
 
-/* ---- elements: scatter_add, scatter_reduce, index_put with accumulation --------------------------------------------- */
+/* ---- elements: scatter_add, scatter_reduce, index_put with accumulation ---------------------------------------------
+ */
 
 static void scatter_run(const ct_call *call, int reduce, int include) {
     char *work = call->work;
@@ -112,7 +116,8 @@ static void scatter_run(const ct_call *call, int reduce, int include) {
     const int64_t *at = plain(index, &work, 8);
     dims shape = {.n = 0}; /* of the index: strides of the source, and of the output without the axis */
     for (int i = 0; i < index->ndim; i++)
-        shape.shape[i] = index->shape[i], shape.in[i] = call->in[2]->stride[i], shape.out[i] = i == axis ? 0 : out->stride[i], shape.n++;
+        shape.shape[i] = index->shape[i], shape.in[i] = call->in[2]->stride[i],
+        shape.out[i] = i == axis ? 0 : out->stride[i], shape.n++;
     if (shape.n == 0) shape.n = 1, shape.shape[0] = 1, shape.in[0] = 0, shape.out[0] = 0;
     const real *source = call->in[2]->data;
     const int64_t extent = out->ndim ? out->shape[axis] : 1, step = out->ndim ? out->stride[axis] : 0;
@@ -149,16 +154,15 @@ static void index_put_add(const ct_call *call) {
     if (values->size == 0) return;
     dims lead = {.n = 0}, rest = {.n = 0}, each[CT_MAX_DIM];
     for (int i = 0; i < values->ndim; i++)
-        if (i < first->ndim)
-            dims_push(&lead, values->shape[i], values->stride[i], 0);
-        else
-            dims_push(&rest, values->shape[i], values->stride[i], out->stride[m + i - first->ndim]);
+        if (i < first->ndim) dims_push(&lead, values->shape[i], values->stride[i], 0);
+        else dims_push(&rest, values->shape[i], values->stride[i], out->stride[m + i - first->ndim]);
     for (int i = 0; i < m; i++) dims_of(&each[i], call->in[2 + i]);
     const int64_t n = dims_size(&rest);
     for (int64_t k = 0; k < first->size; k++) {
         int64_t to = 0;
         for (int i = 0; i < m; i++)
-            to += wrap(((const int64_t *)call->in[2 + i]->data)[dims_at(&each[i], k, NULL)], out->shape[i]) * out->stride[i];
+            to += wrap(((const int64_t *)call->in[2 + i]->data)[dims_at(&each[i], k, NULL)], out->shape[i]) *
+                  out->stride[i];
         const real *from = (const real *)values->data + dims_at(&lead, k, NULL);
         for (int64_t r = 0; r < n; r++) {
             int64_t o, in = dims_at(&rest, r, &o);
@@ -167,7 +171,8 @@ static void index_put_add(const ct_call *call) {
     }
 }
 
-/* ---- counting and searching ---------------------------------------------------------------------------------------- */
+/* ---- counting and searching ----------------------------------------------------------------------------------------
+ */
 
 /* ints: right.  in: sorted (n), or (..., n) with one row for each row of values; values.  out: int64, how many
  * elements of the sorted row are below each value (right: below or equal) */
@@ -185,10 +190,8 @@ static void searchsorted(const ct_call *call) {
             const int64_t mid = low + (high - low) / 2;
             const real y = row[mid];
             const int before = call->ints[0] ? y <= x || x != x : y < x || (x != x && y == y);
-            if (before)
-                low = mid + 1;
-            else
-                high = mid;
+            if (before) low = mid + 1;
+            else high = mid;
         }
         out[i] = low;
     }
@@ -201,10 +204,8 @@ static void bincount(const ct_call *call) {
     const real *w = call->in[1] ? call->in[1]->data : NULL;
     memset(out->data, 0, (size_t)out->size * (w ? sizeof(real) : 8));
     for (int64_t i = 0; i < index->size; i++)
-        if (w)
-            ((real *)out->data)[at[i]] += w[i];
-        else
-            ((int64_t *)out->data)[at[i]]++;
+        if (w) ((real *)out->data)[at[i]] += w[i];
+        else ((int64_t *)out->data)[at[i]]++;
 }
 
 /* reals: low, high.  in: x.  out: how many elements of [low, high] fall into each of its equal bins (reals) */

@@ -21,8 +21,8 @@ CT_INLINE void move_items(char *to, int64_t to_step, const char *from, int64_t f
         memcpy(to, from, (size_t)(n * size));
         return;
     }
-#define MOVE(bytes) \
-    case bytes: \
+#define MOVE(bytes)                                                                            \
+    case bytes:                                                                                \
         for (int64_t i = 0; i < n; i++) memcpy(to + i * to_step, from + i * from_step, bytes); \
         break;
     switch (size) { MOVE(1) MOVE(2) MOVE(4) MOVE(8) MOVE(16) }
@@ -80,10 +80,8 @@ typedef struct {
 static void launch(job *j, par_body body, int64_t units, double cost) {
     j->units = units;
     j->chunks = par_count(units, cost, MOST_CHUNKS);
-    if (j->chunks == 1)
-        body(j, 0);
-    else
-        par_for(j->chunks, body, j);
+    if (j->chunks == 1) body(j, 0);
+    else par_for(j->chunks, body, j);
 }
 
 /* ---- whole slices ------------------------------------------------------------------------------------------------ */
@@ -122,8 +120,7 @@ static void rest_of(job *j, const ct_array *x, int m) {
         const int last = rest.ndim - 1;
         if (last >= 0 && rest.stride[last] == x->stride[i] * x->shape[i])
             rest.shape[last] *= x->shape[i], rest.stride[last] = x->stride[i];
-        else
-            rest.shape[rest.ndim] = x->shape[i], rest.stride[rest.ndim++] = x->stride[i];
+        else rest.shape[rest.ndim] = x->shape[i], rest.stride[rest.ndim++] = x->stride[i];
         rest.size *= x->shape[i];
     }
     grid_make(&j->g, &rest);
@@ -139,8 +136,8 @@ static void index_get(const ct_call *call) {
     launch(&j, index_get_body, call->in[1]->size, 2 + 0.1 * (double)(j.g.rows * j.g.row * j.size));
 }
 
-/* in: x, values (K..., rest; strides may be 0), index_1 ... index_m.  out: x with the values written, the last one where
- * an index comes twice */
+/* in: x, values (K..., rest; strides may be 0), index_1 ... index_m.  out: x with the values written, the last one
+ * where an index comes twice */
 static void index_put(const ct_call *call) {
     copy_all(call->out[0], call->in[0]);
     const ct_array *out = call->out[0], *v = call->in[1];
@@ -162,7 +159,8 @@ static void index_put(const ct_call *call) {
         char *to = (char *)out->data + slice_of(&j, out, k);
         const char *from = (const char *)v->data + dims_at(&lead, k, NULL) * j.size;
         for (int64_t r = 0; r < j.g.rows; r++)
-            move_items(to + grid_at(&j.g, 1, r), j.g.stride[1][last], from + grid_at(&j.g, 0, r), j.g.stride[0][last], j.g.row, j.size);
+            move_items(to + grid_at(&j.g, 1, r), j.g.stride[1][last], from + grid_at(&j.g, 0, r), j.g.stride[0][last],
+                       j.g.row, j.size);
     }
 }
 
@@ -177,17 +175,20 @@ static void index_select_body(void *ctx, int64_t chunk) {
     for (int64_t u = r.begin; u < r.end; u++) {
         const int64_t o = u / K, k = u % K;
         int64_t at = wrap(((const int64_t *)index->data)[k * step], x->shape[j->axis]) * x->stride[j->axis] * j->size;
-        for (int64_t left = o, i = j->axis - 1; i >= 0; left /= x->shape[i], i--) at += left % x->shape[i] * x->stride[i] * j->size;
+        for (int64_t left = o, i = j->axis - 1; i >= 0; left /= x->shape[i], i--)
+            at += left % x->shape[i] * x->stride[i] * j->size;
         char *to = (char *)out->data + u * inner * j->size;
         for (int64_t i = 0; i < j->g.rows; i++, to += j->g.row * j->size)
-            move_items(to, j->size, (const char *)x->data + at + grid_at(&j->g, 0, i), j->g.stride[0][j->g.ndim - 1], j->g.row, j->size);
+            move_items(to, j->size, (const char *)x->data + at + grid_at(&j->g, 0, i), j->g.stride[0][j->g.ndim - 1],
+                       j->g.row, j->size);
     }
 }
 static void index_select(const ct_call *call) {
     job j = {.call = call, .size = item_size(call->out[0]->dtype), .axis = (int)call->ints[0]};
     if (call->out[0]->size == 0) return;
     rest_of(&j, call->in[0], j.axis + 1);
-    launch(&j, index_select_body, call->out[0]->size / (j.g.rows * j.g.row), 3 + 0.1 * (double)(j.g.rows * j.g.row * j.size));
+    launch(&j, index_select_body, call->out[0]->size / (j.g.rows * j.g.row),
+           3 + 0.1 * (double)(j.g.rows * j.g.row * j.size));
 }
 
 /* ---- single elements along an axis ------------------------------------------------------------------------------- */
@@ -203,10 +204,11 @@ static void gather_body(void *ctx, int64_t chunk) {
         const char *x = (const char *)j->call->in[0]->data + grid_at(g, 0, row);
         const char *index = (const char *)j->call->in[1]->data + grid_at(g, 1, row);
         char *to = (char *)j->call->out[0]->data + row * g->row * j->size;
-#define GATHER(bytes) \
-    case bytes: \
-        for (int64_t k = 0; k < g->row; k++) \
-            memcpy(to + k * bytes, x + k * sx + wrap(*(const int64_t *)(index + k * si), j->extent) * j->along, bytes); \
+#define GATHER(bytes)                                                                                           \
+    case bytes:                                                                                                 \
+        for (int64_t k = 0; k < g->row; k++)                                                                    \
+            memcpy(to + k * bytes, x + k * sx + wrap(*(const int64_t *)(index + k * si), j->extent) * j->along, \
+                   bytes);                                                                                      \
         break;
         switch (j->size) { GATHER(1) GATHER(2) GATHER(4) GATHER(8) GATHER(16) }
 #undef GATHER
@@ -239,9 +241,11 @@ static void scatter(const ct_call *call) {
     const int last = j.g.ndim - 1;
     for (int64_t row = 0; row < j.g.rows; row++) {
         char *to = (char *)out->data + grid_at(&j.g, 0, row);
-        const char *i = (const char *)index->data + grid_at(&j.g, 1, row), *from = (const char *)source->data + grid_at(&j.g, 2, row);
+        const char *i = (const char *)index->data + grid_at(&j.g, 1, row),
+                   *from = (const char *)source->data + grid_at(&j.g, 2, row);
         for (int64_t k = 0; k < j.g.row; k++)
-            memcpy(to + k * j.g.stride[0][last] + wrap(*(const int64_t *)(i + k * j.g.stride[1][last]), j.extent) * j.along,
+            memcpy(to + k * j.g.stride[0][last] +
+                       wrap(*(const int64_t *)(i + k * j.g.stride[1][last]), j.extent) * j.along,
                    from + k * j.g.stride[2][last], (size_t)j.size);
     }
 }
@@ -258,7 +262,8 @@ static void masked_select(const ct_call *call) {
     char *to = call->out[0]->data;
     const int last = g.ndim - 1;
     for (int64_t row = 0; row < g.rows && x->size; row++) {
-        const char *from = (const char *)x->data + grid_at(&g, 0, row), *m = (const char *)mask->data + grid_at(&g, 1, row);
+        const char *from = (const char *)x->data + grid_at(&g, 0, row),
+                   *m = (const char *)mask->data + grid_at(&g, 1, row);
         for (int64_t k = 0; k < g.row; k++)
             if (m[k * g.stride[1][last]]) memcpy(to, from + k * g.stride[0][last], (size_t)size), to += size;
     }
@@ -292,7 +297,8 @@ static void nonzero(const ct_call *call) {
     }
 }
 
-/* ---- whole-array moves -------------------------------------------------------------------------------------------- */
+/* ---- whole-array moves --------------------------------------------------------------------------------------------
+ */
 
 /* ints: bit mask of the axes to reverse.  in: x.  out: y */
 static void flip(const ct_call *call) {
@@ -374,7 +380,8 @@ static void one_hot(const ct_call *call) {
     dims d;
     dims_of(&d, index);
     memset(to, 0, (size_t)call->out[0]->size * 8);
-    for (int64_t i = 0; i < index->size; i++) to[i * classes + ((const int64_t *)index->data)[dims_at(&d, i, NULL)]] = 1;
+    for (int64_t i = 0; i < index->size; i++)
+        to[i * classes + ((const int64_t *)index->data)[dims_at(&d, i, NULL)]] = 1;
 }
 
 static const ct_kernel rows[] = {

@@ -19,18 +19,18 @@ enum reduction { NONE = 0, MEAN = 1, SUM = 2 };
 
 typedef struct {
     int64_t N, C, S, blocks, chunks;
-    const real *x;          /* (N, C, S) with strides row, column, 1 */
+    const real *x; /* (N, C, S) with strides row, column, 1 */
     int64_t row, column;
-    const int64_t *target;  /* (N, S) */
+    const int64_t *target;   /* (N, S) */
     const real *probability; /* (N, C, S) contiguous */
-    const real *weight;     /* (C) or NULL */
-    const real *g;          /* (N, S), or one number */
-    real *lse;              /* (N, S) */
-    real *loss;             /* (N, S) or NULL */
-    real *dx, *dtarget;     /* (N, C, S) */
+    const real *weight;      /* (C) or NULL */
+    const real *g;           /* (N, S), or one number */
+    real *lse;               /* (N, S) */
+    real *loss;              /* (N, S) or NULL */
+    real *dx, *dtarget;      /* (N, C, S) */
     double weight_sum, smooth, scale;
     int64_t ignore;
-    int each;               /* one gradient for each item */
+    int each; /* one gradient for each item */
     double sum[MOST_CHUNKS], total[MOST_CHUNKS];
 } job;
 
@@ -74,7 +74,8 @@ static void columns_lse(real *lse, const real *x, int64_t n, int64_t stride, int
     for (int64_t j = 0; j < width; j++) lse[j] = -REAL_INF, sum[j] = 0, total[j] = 0;
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < width; j += VL)
-            store(lse + j, v_max(load_fill(x + i * stride + j, width - j, 0), load_fill(lse + j, width - j, 0)), width - j);
+            store(lse + j, v_max(load_fill(x + i * stride + j, width - j, 0), load_fill(lse + j, width - j, 0)),
+                  width - j);
     for (int64_t j = 0; j < width; j++) lse[j] = lse[j] == -REAL_INF ? 0 : lse[j];
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < width; j += VL) {
@@ -87,7 +88,8 @@ static void columns_lse(real *lse, const real *x, int64_t n, int64_t stride, int
     for (int64_t j = 0; j < width; j++) lse[j] += (real)log(total[j]);
 }
 
-/* ---- items in chunks ---------------------------------------------------------------------------------------------- */
+/* ---- items in chunks ----------------------------------------------------------------------------------------------
+ */
 
 /* The range of a chunk in units: rows when S is 1, else blocks of columns. */
 typedef struct {
@@ -120,8 +122,7 @@ static void index_forward(void *ctx, int64_t chunk) {
             double loss = (1 - j->smooth) * w * (double)(lse[k] - x[t * j->column + k]);
             if (j->smooth > 0) {
                 double all = 0;
-                if (S == 1)
-                    all = row_smooth(x, j->weight, NULL, C, lse[0]);
+                if (S == 1) all = row_smooth(x, j->weight, NULL, C, lse[0]);
                 else
                     for (int64_t c = 0; c < C; c++)
                         all += (j->weight ? (double)j->weight[c] : 1) * (double)(lse[k] - x[c * j->column + k]);
@@ -135,7 +136,8 @@ static void index_forward(void *ctx, int64_t chunk) {
 }
 
 /* dx of one row: p a - share [c = t] - even w_c */
-CT_INLINE void row_grad(real *dx, const real *x, const real *w, int64_t n, int64_t t, real lse, real a, real share, real even) {
+CT_INLINE void row_grad(real *dx, const real *x, const real *w, int64_t n, int64_t t, real lse, real a, real share,
+                        real even) {
     const vreal l = v_set1(lse), f = v_set1(a), e = v_set1(even);
     for (int64_t k = 0; k < n; k += VL) {
         vreal d = v_exp(load_fill(x + k, n - k, 0) - l) * f;
@@ -165,23 +167,22 @@ static void index_backward(void *ctx, int64_t chunk) {
         if (S == 1) {
             if (target[0] == j->ignore)
                 for (int64_t c = 0; c < C; c++) dx[c] = 0;
-            else
-                row_grad(dx, x, j->weight, C, target[0], lse[0], a[0], share[0], spread[0]);
+            else row_grad(dx, x, j->weight, C, target[0], lse[0], a[0], share[0], spread[0]);
             continue;
         }
         for (int64_t c = 0; c < C; c++) {
             const vreal w = v_set1(j->weight ? j->weight[c] : 1);
             for (int64_t k = 0; k < u.width; k += VL) {
                 const int64_t n = u.width - k;
-                vreal d = v_exp(load_fill(x + c * j->column + k, n, 0) - load_fill(lse + k, n, 0)) * load_fill(a + k, n, 0);
+                vreal d =
+                    v_exp(load_fill(x + c * j->column + k, n, 0) - load_fill(lse + k, n, 0)) * load_fill(a + k, n, 0);
                 store(dx + c * S + k, d - w * load_fill(spread + k, n, 0), n);
             }
         }
         for (int64_t k = 0; k < u.width; k++)
             if (target[k] == j->ignore)
                 for (int64_t c = 0; c < C; c++) dx[c * S + k] = 0;
-            else
-                dx[target[k] * S + k] -= share[k];
+            else dx[target[k] * S + k] -= share[k];
     }
 }
 
@@ -230,8 +231,7 @@ static void probability_backward(void *ctx, int64_t chunk) {
         real g[WIDTH], mass[WIDTH];
         double total[WIDTH] = {0};
         for (int64_t k = 0; k < u.width; k++) g[k] = (real)((double)j->g[j->each ? first + k : 0] * j->scale);
-        if (S == 1)
-            total[0] = row_product(j->weight, q, C);
+        if (S == 1) total[0] = row_product(j->weight, q, C);
         else
             for (int64_t c = 0; c < C; c++)
                 for (int64_t k = 0; k < u.width; k++)
@@ -287,7 +287,8 @@ static void nll_backward(void *ctx, int64_t chunk) {
     }
 }
 
-/* ---- from a call -------------------------------------------------------------------------------------------------- */
+/* ---- from a call --------------------------------------------------------------------------------------------------
+ */
 
 /* Workspace is taken from the front; each piece is wanted only for inputs in an unusual layout. */
 static void *take(char **work, int64_t bytes) {
@@ -317,9 +318,7 @@ static const real *contiguous(const ct_array *a, char **work) {
     copy_in(copy, a);
     return copy;
 }
-static int64_t contiguous_work(const ct_array *a) {
-    return a && !is_contiguous(a) ? round_up(a->size * 8, 64) : 0;
-}
+static int64_t contiguous_work(const ct_array *a) { return a && !is_contiguous(a) ? round_up(a->size * 8, 64) : 0; }
 static const int64_t *contiguous_index(const ct_array *a, char **work) {
     if (is_contiguous(a)) return a->data;
     int64_t *copy = take(work, a->size * 8);
@@ -347,10 +346,8 @@ static void start(job *j, const ct_array *x, const ct_array *weight, char **work
 
 static void launch(job *j, par_body body, int64_t units, double cost) {
     j->chunks = i64_min(par_count(j->N * j->C * j->S, cost, MOST_CHUNKS), units > 0 ? units : 1);
-    if (j->chunks == 1)
-        body(j, 0);
-    else
-        par_for(j->chunks, body, j);
+    if (j->chunks == 1) body(j, 0);
+    else par_for(j->chunks, body, j);
 }
 
 /* loss[0] from the sums of the chunks */

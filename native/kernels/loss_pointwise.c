@@ -85,7 +85,8 @@ CT_INLINE void forward(int loss, job *j, int64_t chunk) {
     for (int64_t i = r.begin; i < r.end; i += BLOCK) {
         const int64_t n = i64_min(BLOCK, r.end - i);
         const real *x = block_of(j->x, &j->xd, i, n, bx), *t = block_of(j->t, &j->td, i, n, bt);
-        const real *w = j->w ? block_of(j->w, &j->wd, i, n, bw) : NULL, *v = j->v ? block_of(j->v, &j->vd, i, n, bv) : NULL;
+        const real *w = j->w ? block_of(j->w, &j->wd, i, n, bw) : NULL,
+                   *v = j->v ? block_of(j->v, &j->vd, i, n, bv) : NULL;
         vreal lanes = v_zero(), other = v_zero();
         for (int64_t k = 0; k < n; k += VL) {
             vreal p = load_fill(x + k, n - k, R(0.5)), q = load_fill(t + k, n - k, R(0.5));
@@ -112,7 +113,8 @@ CT_INLINE void backward(int loss, job *j, int64_t chunk, int by_target) {
     for (int64_t i = r.begin; i < r.end; i += BLOCK) {
         const int64_t n = i64_min(BLOCK, r.end - i);
         const real *x = block_of(j->x, &j->xd, i, n, bx), *t = block_of(j->t, &j->td, i, n, bt);
-        const real *w = j->w ? block_of(j->w, &j->wd, i, n, bw) : NULL, *v = j->v ? block_of(j->v, &j->vd, i, n, bv) : NULL;
+        const real *w = j->w ? block_of(j->w, &j->wd, i, n, bw) : NULL,
+                   *v = j->v ? block_of(j->v, &j->vd, i, n, bv) : NULL;
         const real *g = j->each ? block_of(j->g, &j->gd, i, n, bg) : NULL;
         for (int64_t k = 0; k < n; k += VL) {
             vreal p = load_fill(x + k, n - k, R(0.5)), q = load_fill(t + k, n - k, R(0.5));
@@ -125,7 +127,8 @@ CT_INLINE void backward(int loss, job *j, int64_t chunk, int by_target) {
     }
 }
 
-/* ---- from a call -------------------------------------------------------------------------------------------------- */
+/* ---- from a call --------------------------------------------------------------------------------------------------
+ */
 
 static const real *take(const ct_array *a, dims *d) {
     if (!a) return NULL;
@@ -143,10 +146,8 @@ static void run_forward(const ct_call *call, par_body body, double cost, int has
     const int reduction = (int)call->ints[0];
     j.out = reduction == NONE ? call->out[0]->data : NULL;
     j.chunks = i64_min(par_count(j.size, cost, MOST_CHUNKS), i64_max(1, j.size / BLOCK));
-    if (j.chunks == 1)
-        body(&j, 0);
-    else
-        par_for(j.chunks, body, &j);
+    if (j.chunks == 1) body(&j, 0);
+    else par_for(j.chunks, body, &j);
     if (reduction == NONE) return;
     double sum = 0;
     for (int64_t i = 0; i < j.chunks; i++) sum += j.sum[i];
@@ -162,18 +163,16 @@ static void run_backward(const ct_call *call, par_body body, double cost, int ha
     j.scale = call->ints[0] == MEAN ? 1 / (double)j.size : 1;
     if (j.size == 0) return;
     j.chunks = i64_min(par_count(j.size, cost, MOST_CHUNKS), i64_max(1, j.size / BLOCK));
-    if (j.chunks == 1)
-        body(&j, 0);
-    else
-        par_for(j.chunks, body, &j);
+    if (j.chunks == 1) body(&j, 0);
+    else par_for(j.chunks, body, &j);
 }
 
-#define LOSS(name, loss, cost, has_a)                                                                                 \
-    static void name##_body(void *j, int64_t chunk) { forward(loss, j, chunk); }                                      \
-    static void name##_grad_body(void *j, int64_t chunk) { backward(loss, j, chunk, 0); }                             \
-    static void name##_grad_target_body(void *j, int64_t chunk) { backward(loss, j, chunk, 1); }                      \
-    static void name(const ct_call *call) { run_forward(call, name##_body, cost, has_a); }                            \
-    static void name##_grad(const ct_call *call) { run_backward(call, name##_grad_body, cost, has_a); }               \
+#define LOSS(name, loss, cost, has_a)                                                                   \
+    static void name##_body(void *j, int64_t chunk) { forward(loss, j, chunk); }                        \
+    static void name##_grad_body(void *j, int64_t chunk) { backward(loss, j, chunk, 0); }               \
+    static void name##_grad_target_body(void *j, int64_t chunk) { backward(loss, j, chunk, 1); }        \
+    static void name(const ct_call *call) { run_forward(call, name##_body, cost, has_a); }              \
+    static void name##_grad(const ct_call *call) { run_backward(call, name##_grad_body, cost, has_a); } \
     static void name##_grad_target(const ct_call *call) { run_backward(call, name##_grad_target_body, cost, has_a); }
 
 LOSS(mse_loss, MSE, 0.25, 0)
@@ -185,7 +184,8 @@ LOSS(bce_with_logits, BCE_LOGITS, 0.8, 0)
 LOSS(kl_div, KL, 0.7, 0)
 LOSS(kl_div_log, KL_LOG, 0.6, 0)
 
-#define ROWS(name) {#name, name, NULL}, {#name "_grad", name##_grad, NULL}, {#name "_grad_target", name##_grad_target, NULL}
+#define ROWS(name) \
+    {#name, name, NULL}, {#name "_grad", name##_grad, NULL}, { #name "_grad_target", name##_grad_target, NULL }
 static const ct_kernel rows[] = {
     ROWS(mse_loss), ROWS(l1_loss),         ROWS(smooth_l1_loss), ROWS(huber_loss),
     ROWS(bce),      ROWS(bce_with_logits), ROWS(kl_div),         ROWS(kl_div_log),

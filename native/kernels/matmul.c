@@ -7,7 +7,8 @@
 
 #define GEMM CT_NAME(ct_gemm)
 
-/* ---- matmul: out (..., M, N) = a (..., M, K) @ b (..., K, N); the batch dimensions of a and b are stretched to out's */
+/* ---- matmul: out (..., M, N) = a (..., M, K) @ b (..., K, N); the batch dimensions of a and b are stretched to out's
+ */
 
 typedef struct {
     const ct_array *a, *b;
@@ -95,10 +96,8 @@ static int64_t row_stride(const ct_array *x) {
     int64_t step = x->shape[x->ndim - 1], expected = -1;
     for (int d = x->ndim - 2; d >= 0; d--) {
         if (x->shape[d] == 1) continue;
-        if (expected < 0)
-            step = expected = x->stride[d];
-        else if (x->stride[d] != expected)
-            return -1;
+        if (expected < 0) step = expected = x->stride[d];
+        else if (x->stride[d] != expected) return -1;
         expected *= x->shape[d];
     }
     return step;
@@ -155,7 +154,8 @@ static void linear(const ct_call *call) {
         }
     }
     gemm_epilogue epilogue = {bias, 0, (int)call->ints[0]};
-    GEMM.gemm(rows, O, I, 1, X, step, last, w->data, w->stride[1], w->stride[0], 0, call->out[0]->data, O, &epilogue, work);
+    GEMM.gemm(rows, O, I, 1, X, step, last, w->data, w->stride[1], w->stride[0], 0, call->out[0]->data, O, &epilogue,
+              work);
 }
 
 /* ---- its gradient for the weight and the bias: dw (O, I) = g (rows, O)^T @ x (rows, I), db (O) = column sums of g */

@@ -15,15 +15,15 @@
 #define WIDE (16384 / (int64_t)sizeof(real)) /* rows this wide get their weight gradient by columns instead */
 
 typedef struct {
-    real *y, *mean, *rstd; /* (R, D), (R), (R); backward: y is dx */
-    real *dw, *db;         /* (D) or (C); NULL when there is no weight */
-    const real *g, *x;     /* (R, D) */
-    const real *w, *b;     /* (D) or (C), or NULL */
+    real *y, *mean, *rstd;               /* (R, D), (R), (R); backward: y is dx */
+    real *dw, *db;                       /* (D) or (C); NULL when there is no weight */
+    const real *g, *x;                   /* (R, D) */
+    const real *w, *b;                   /* (D) or (C), or NULL */
     const real *saved_mean, *saved_rstd; /* (R); saved_mean NULL: not centred */
     double eps;
-    real *partial;         /* workspace */
+    real *partial; /* workspace */
     int64_t R, D, parts;
-    int64_t C, S, G;       /* group norm: R = N G, D = C / G S */
+    int64_t C, S, G; /* group norm: R = N G, D = C / G S */
     int centred, stream;
 } norm_args;
 
@@ -57,10 +57,8 @@ static void layer_row(const norm_args *a, int64_t r) {
         vreal v = (v_load(x + i) - m) * k;
         if (w) v *= v_load(w + i);
         if (b) v += v_load(b + i);
-        if (a->stream)
-            v_stream(y + i, v);
-        else
-            v_store(y + i, v);
+        if (a->stream) v_stream(y + i, v);
+        else v_store(y + i, v);
     }
     if (i < a->D) {
         const int64_t n = a->D - i;
@@ -99,12 +97,9 @@ CT_INLINE void layer_dx(const norm_args *a, int64_t r, int64_t i, int64_t n, dx_
     const vreal u = a->w ? *g * (n == VL ? v_load(a->w + i) : v_load_part(a->w + i, n)) : *g;
     const vreal dx = v_fma(u, v_set1(t.rstd), v_fma(d, v_set1(t.scale), v_set1(t.shift)));
     *h = d * v_set1(t.rstd);
-    if (n == VL && a->stream)
-        v_stream(a->y + at, dx);
-    else if (n == VL)
-        v_store(a->y + at, dx);
-    else
-        v_store_part(a->y + at, dx, n);
+    if (n == VL && a->stream) v_stream(a->y + at, dx);
+    else if (n == VL) v_store(a->y + at, dx);
+    else v_store_part(a->y + at, dx, n);
 }
 
 /* Narrow rows: dx, and the weight gradient of this part's rows into its own partial (2, D rounded up). */
@@ -119,8 +114,7 @@ static void layer_backward_part(void *ctx, int64_t p) {
         const dx_terms t = terms_of(a, r);
         for (int64_t i = 0; i < D; i += VL) {
             vreal g, h;
-            if (CT_LIKELY(i + VL <= D))
-                layer_dx(a, r, i, VL, t, &g, &h);
+            if (CT_LIKELY(i + VL <= D)) layer_dx(a, r, i, VL, t, &g, &h);
             else {
                 layer_dx(a, r, i, D - i, t, &g, &h);
                 h = v_and(first_lanes(D - i), h);
@@ -224,8 +218,7 @@ static void *output(const ct_call *call, int i) { return i < call->nout && call-
 static void run(int64_t chunks, par_body body, norm_args *a) {
     if (0.4 * (double)a->R * (double)a->D < 2 * PAR_GRAIN)
         for (int64_t c = 0; c < chunks; c++) body(a, c);
-    else
-        par_for(chunks, body, a);
+    else par_for(chunks, body, a);
 }
 
 /* The last `dims` dimensions are one row; dims comes as the first integer attribute. */
@@ -320,11 +313,8 @@ static void group_norm_backward(const ct_call *call) {
 }
 
 static const ct_kernel rows[] = {
-    {"layer_norm", layer_norm, NULL},
-    {"layer_norm_backward", layer_norm_backward, layer_backward_work},
-    {"rms_norm", rms_norm, NULL},
-    {"rms_norm_backward", rms_norm_backward, layer_backward_work},
-    {"group_norm", group_norm, NULL},
-    {"group_norm_backward", group_norm_backward, group_backward_work},
+    {"layer_norm", layer_norm, NULL}, {"layer_norm_backward", layer_norm_backward, layer_backward_work},
+    {"rms_norm", rms_norm, NULL},     {"rms_norm_backward", rms_norm_backward, layer_backward_work},
+    {"group_norm", group_norm, NULL}, {"group_norm_backward", group_norm_backward, group_backward_work},
 };
 CT_KERNELS(norm, rows);

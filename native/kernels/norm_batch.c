@@ -126,8 +126,7 @@ static void backward_part(const bn_args *a, int64_t c, bn_box box, const double 
     const real shift = a->eval ? 0 : (real)(-scale * sum_g / n);
     for (int64_t i = box.n0; i < box.n1; i++) {
         const int64_t at = (i * a->C + c) * a->S + box.s0;
-        if (a->eval)
-            row_affine(a->y + at, a->g + at, box.s1 - box.s0, 0, (real)scale, 0, a->stream);
+        if (a->eval) row_affine(a->y + at, a->g + at, box.s1 - box.s0, 0, (real)scale, 0, a->stream);
         else
             row_affine_backward(a->y + at, a->g + at, a->x + at, box.s1 - box.s0, a->saved_mean[c], (real)scale, b,
                                 shift, a->stream);
@@ -250,14 +249,11 @@ static bn_args sized(const ct_array *x) {
 static void run(int64_t chunks, par_body body, bn_args *a) {
     if (0.4 * (double)a->N * (double)a->C * (double)a->S < 2 * PAR_GRAIN)
         for (int64_t c = 0; c < chunks; c++) body(a, c);
-    else
-        par_for(chunks, body, a);
+    else par_for(chunks, body, a);
 }
 static void run_channels(bn_args *a, par_body columns, par_body whole, par_body sums, par_body write) {
-    if (a->S == 1)
-        run(ceil_div(a->C, VL), columns, a);
-    else if (a->parts == 1)
-        run(a->C, whole, a);
+    if (a->S == 1) run(ceil_div(a->C, VL), columns, a);
+    else if (a->parts == 1) run(a->C, whole, a);
     else {
         run(a->C * a->parts, sums, a);
         run(a->C * a->parts, write, a);
@@ -276,8 +272,7 @@ static void batch_norm_train(const ct_call *call) {
         run(a.C * a.parts, train_part_moments, &a);
         for (int64_t c = 0; c < a.C; c++) finish_moments(&a, c, a.partial + 4 * c * a.parts);
         run(a.C * a.parts, normalise_parts, &a);
-    } else
-        run(a.S == 1 ? ceil_div(a.C, VL) : a.C, a.S == 1 ? train_columns : train_channels, &a);
+    } else run(a.S == 1 ? ceil_div(a.C, VL) : a.C, a.S == 1 ? train_columns : train_channels, &a);
 }
 
 /* (g, x, mean, invstd, weight?) -> dx, dweight, dbias */

@@ -86,7 +86,8 @@ CT_INLINE void sgd_plain(real *p, const real *g, int64_t begin, int64_t end, con
     }
 }
 
-CT_INLINE void sgd_momentum(real *p, real *b, const real *g, int64_t begin, int64_t end, const optim_sgd *o, int first) {
+CT_INLINE void sgd_momentum(real *p, real *b, const real *g, int64_t begin, int64_t end, const optim_sgd *o,
+                            int first) {
     const vreal sign = v_set1(sign_of(o->maximize)), decay = v_set1((real)o->weight_decay), lr = v_set1((real)-o->lr);
     const vreal momentum = v_set1((real)o->momentum), share = v_set1((real)(1 - o->dampening));
     const int nesterov = o->nesterov;
@@ -101,12 +102,9 @@ CT_INLINE void sgd_momentum(real *p, real *b, const real *g, int64_t begin, int6
 static void sgd_range(const void *ctx, int64_t i, int64_t begin, int64_t end, int64_t chunk CT_UNUSED) {
     const optim_tensors *t = ((const sgd_ctx *)ctx)->t;
     const optim_sgd *o = ((const sgd_ctx *)ctx)->o;
-    if (o->momentum == 0)
-        sgd_plain(t->p[i], t->g[i], begin, end, o);
-    else if (t->step && t->step[i] == 1)
-        sgd_momentum(t->p[i], t->state[0][i], t->g[i], begin, end, o, 1);
-    else
-        sgd_momentum(t->p[i], t->state[0][i], t->g[i], begin, end, o, 0);
+    if (o->momentum == 0) sgd_plain(t->p[i], t->g[i], begin, end, o);
+    else if (t->step && t->step[i] == 1) sgd_momentum(t->p[i], t->state[0][i], t->g[i], begin, end, o, 1);
+    else sgd_momentum(t->p[i], t->state[0][i], t->g[i], begin, end, o, 0);
 }
 
 static void sgd(const optim_tensors *t, const optim_sgd *o) {
@@ -122,8 +120,8 @@ static void sgd(const optim_tensors *t, const optim_sgd *o) {
 typedef struct {
     const optim_tensors *t;
     const optim_adam *o;
-    int64_t step;               /* of the first tensor, most often of all: its corrections are computed once */
-    double correct1, correct2;  /* 1 - beta^step */
+    int64_t step;              /* of the first tensor, most often of all: its corrections are computed once */
+    double correct1, correct2; /* 1 - beta^step */
 } adam_ctx;
 
 CT_INLINE void adam_update(real *p, real *m, real *v, real *largest, const real *g, int64_t begin, int64_t end,
@@ -154,10 +152,8 @@ static void adam_range(const void *ctx, int64_t i, int64_t begin, int64_t end, i
     double correct1 = c->correct1, correct2 = c->correct2;
     if (step != c->step) correct1 = correction(c->o->beta1, step), correct2 = correction(c->o->beta2, step);
     real *p = t->p[i], *m = t->state[0][i], *v = t->state[1][i];
-    if (c->o->amsgrad)
-        adam_update(p, m, v, t->state[2][i], t->g[i], begin, end, c->o, correct1, correct2, 1);
-    else
-        adam_update(p, m, v, NULL, t->g[i], begin, end, c->o, correct1, correct2, 0);
+    if (c->o->amsgrad) adam_update(p, m, v, t->state[2][i], t->g[i], begin, end, c->o, correct1, correct2, 1);
+    else adam_update(p, m, v, NULL, t->g[i], begin, end, c->o, correct1, correct2, 0);
 }
 
 static void adam(const optim_tensors *t, const optim_adam *o) {
@@ -281,7 +277,8 @@ static void rmsprop_range(const void *ctx, int64_t i, int64_t begin, int64_t end
     const optim_tensors *t = ((const rmsprop_ctx *)ctx)->t;
     const optim_rmsprop *o = ((const rmsprop_ctx *)ctx)->o;
     const int centered = o->centered, buffered = o->momentum > 0;
-    real *p = t->p[i], *s = t->state[0][i], *b = buffered ? t->state[1][i] : NULL, *a = centered ? t->state[2][i] : NULL;
+    real *p = t->p[i], *s = t->state[0][i], *b = buffered ? t->state[1][i] : NULL,
+         *a = centered ? t->state[2][i] : NULL;
     const real *g = t->g[i];
     const vreal sign = v_set1(sign_of(o->maximize)), decay = v_set1((real)o->weight_decay), lr = v_set1((real)-o->lr);
     const vreal alpha = v_set1((real)o->alpha), rest = v_set1((real)(1 - o->alpha)), eps = v_set1((real)o->eps);

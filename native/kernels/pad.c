@@ -71,10 +71,8 @@ static void unpad_rows(void *ctx, int64_t chunk) {
     int64_t lead = 1, x_each = 1, y_rows = 1;
     const int last = a->ndim - 1;
     for (int d = 0; d < a->ndim; d++) {
-        if (d < a->lead)
-            lead *= a->x->shape[d];
-        else
-            x_each *= a->x->shape[d];
+        if (d < a->lead) lead *= a->x->shape[d];
+        else x_each *= a->x->shape[d];
         if (d >= a->lead && d < last) y_rows *= a->y->shape[d];
     }
     const par_range part = par_chunk(lead, a->chunks, chunk, 1);

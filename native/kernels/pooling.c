@@ -19,27 +19,27 @@ typedef struct {
 } pool_axis;
 
 typedef struct {
-    real *y;          /* (P, OD, OH, OW) */
-    int32_t *index;   /* (P, OD, OH, OW) position in the plane, or NULL */
-    const real *x;    /* (P, D, H, W) */
+    real *y;        /* (P, OD, OH, OW) */
+    int32_t *index; /* (P, OD, OH, OW) position in the plane, or NULL */
+    const real *x;  /* (P, D, H, W) */
     pool_axis axis[3];
     int64_t planes, in, out; /* elements of one plane */
     int64_t chunks;
-    int windows;      /* reduce window by window */
-    double divisor;   /* of averages; 0: the window's size */
-    char *scratch;    /* per worker */
+    int windows;    /* reduce window by window */
+    double divisor; /* of averages; 0: the window's size */
+    char *scratch;  /* per worker */
     int64_t scratch_bytes;
     int64_t phase_len, wide, ring; /* reals in a phase; reals in a reduced row; reduced rows kept */
     int64_t ring_h, ring_d;
 } pool_args;
 
 typedef struct {
-    real *phase;   /* (stride, phase_len) */
-    real *value;   /* (ring, wide) rows reduced along the width */
-    vint *column;  /* (ring, wide / VL) where each maximum was */
-    vint *first;   /* (wide / VL) the first input of each window */
-    real *divide;  /* (wide) */
-    int64_t *tag;  /* (ring) which input row is there */
+    real *phase;  /* (stride, phase_len) */
+    real *value;  /* (ring, wide) rows reduced along the width */
+    vint *column; /* (ring, wide / VL) where each maximum was */
+    vint *first;  /* (wide / VL) the first input of each window */
+    real *divide; /* (wide) */
+    int64_t *tag; /* (ring) which input row is there */
 } pool_scratch;
 
 static pool_scratch scratch_of(const pool_args *a) {
@@ -103,19 +103,16 @@ static void sum_row(real *value, const pool_args *a, pool_scratch s) {
     const pool_axis *w = &a->axis[2];
     for (int64_t o = 0; o < w->O; o += VL) {
         vreal sum = v_load(s.phase + o);
-        for (int64_t t = 1; t < w->k; t++)
-            sum += v_load(s.phase + t % w->stride * a->phase_len + t / w->stride + o);
+        for (int64_t t = 1; t < w->k; t++) sum += v_load(s.phase + t % w->stride * a->phase_len + t / w->stride + o);
         v_store(value + o, sum);
     }
 }
 
 CT_INLINE void store_index(int32_t *out, vint at, int64_t n) {
     typedef int32_t narrow __attribute__((vector_size(4 * (VBYTES / sizeof(real)))));
-    typedef int32_t narrow_unaligned
-        __attribute__((vector_size(4 * (VBYTES / sizeof(real))), aligned(4), may_alias));
+    typedef int32_t narrow_unaligned __attribute__((vector_size(4 * (VBYTES / sizeof(real))), aligned(4), may_alias));
     const narrow v = __builtin_convertvector(at, narrow);
-    if (n == VL)
-        *(narrow_unaligned *)out = v;
+    if (n == VL) *(narrow_unaligned *)out = v;
     else
         for (int64_t i = 0; i < n; i++) out[i] = v[i];
 }
@@ -137,10 +134,8 @@ static void pool_plane(const pool_args *a, pool_scratch s, const real *x, real *
                     if (s.tag[slot] != r) {
                         s.tag[slot] = r;
                         split_row(s.phase, x + r * w->I, w, a->phase_len);
-                        if (index)
-                            max_row(s.value + slot * a->wide, s.column + slot * (a->wide / VL), a, s);
-                        else
-                            sum_row(s.value + slot * a->wide, a, s);
+                        if (index) max_row(s.value + slot * a->wide, s.column + slot * (a->wide / VL), a, s);
+                        else sum_row(s.value + slot * a->wide, a, s);
                     }
                     value[rows] = s.value + slot * a->wide;
                     column[rows] = s.column + slot * (a->wide / VL);
@@ -233,12 +228,10 @@ static void average_window(real *y, const pool_args *a, const real *x, const int
     for (int64_t d = ax[0].begin[o[0]]; d < ax[0].end[o[0]]; d++) {
         const int64_t h0 = ax[1].begin[o[1]], rows = ax[1].end[o[1]] - h0;
         const real *from = x + (d * ax[1].I + h0) * W + w0;
-        if (n == W && rows > 0)
-            row_moments(from, rows * W, 0, &sum, &unused);
+        if (n == W && rows > 0) row_moments(from, rows * W, 0, &sum, &unused);
         else
             for (int64_t h = 0; h < rows; h++) {
-                if (n >= VL)
-                    row_moments(from + h * W, n, 0, &sum, &unused);
+                if (n >= VL) row_moments(from + h * W, n, 0, &sum, &unused);
                 else {
                     real s = 0;
                     for (int64_t i = 0; i < n; i++) s += from[h * W + i];
@@ -271,10 +264,8 @@ static void pool_chunk(void *ctx, int64_t chunk) {
         for (o[0] = 0; o[0] < ax[0].O; o[0]++)
             for (o[1] = 0; o[1] < ax[1].O; o[1]++)
                 for (o[2] = 0; o[2] < ax[2].O; o[2]++, i++) {
-                    if (index)
-                        max_window(y + i, index + i, a, x, o);
-                    else
-                        average_window(y + i, a, x, o);
+                    if (index) max_window(y + i, index + i, a, x, o);
+                    else average_window(y + i, a, x, o);
                 }
     }
 }
@@ -357,15 +348,13 @@ static void average_backward_chunk(void *ctx, int64_t chunk) {
         fill_scratch(a, s, 0);
     }
     for (int64_t p = planes.begin; p < planes.end; p++) {
-        if (a->windows)
-            average_backward_windows(a, a->x + p * a->out, a->y + p * a->in);
-        else
-            average_backward_plane(a, s, a->x + p * a->out, a->y + p * a->in);
+        if (a->windows) average_backward_windows(a, a->x + p * a->out, a->y + p * a->in);
+        else average_backward_plane(a, s, a->x + p * a->out, a->y + p * a->in);
     }
 }
 
-/* ---- adapters: attributes are kernel, stride, padding, dilation (three each, depth first; missing axes are 1, 1, 0, 1),
- * then adaptive, count_include_pad, divisor_override (0: none) */
+/* ---- adapters: attributes are kernel, stride, padding, dilation (three each, depth first; missing axes are 1, 1, 0,
+ * 1), then adaptive, count_include_pad, divisor_override (0: none) */
 
 static pool_args pool_of(const ct_call *call, const ct_array *big, const ct_array *small) {
     pool_args a = {.in = 1, .out = 1, .planes = 1};
@@ -498,11 +487,8 @@ static void max_unpool(const ct_call *call) { unpool(call, call->out[0], call->i
 static void max_unpool_backward(const ct_call *call) { unpool(call, call->in[0], call->out[0], gather_chunk); }
 
 static const ct_kernel rows[] = {
-    {"max_pool", max_pool, forward_work},
-    {"max_pool_backward", max_pool_backward, NULL},
-    {"avg_pool", avg_pool, forward_work},
-    {"avg_pool_backward", avg_pool_backward, avg_pool_backward_work},
-    {"max_unpool", max_unpool, NULL},
-    {"max_unpool_backward", max_unpool_backward, NULL},
+    {"max_pool", max_pool, forward_work}, {"max_pool_backward", max_pool_backward, NULL},
+    {"avg_pool", avg_pool, forward_work}, {"avg_pool_backward", avg_pool_backward, avg_pool_backward_work},
+    {"max_unpool", max_unpool, NULL},     {"max_unpool_backward", max_unpool_backward, NULL},
 };
 CT_KERNELS(pooling, rows);

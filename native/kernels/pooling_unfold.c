@@ -51,7 +51,8 @@ static void unfold_planes(void *ctx, int64_t chunk) {
 /* attributes: size, kernel, dilation, padding, stride, two each */
 static void run(const ct_call *call, const ct_array *image, const ct_array *columns, int add) {
     const int64_t *n = call->ints;
-    unfold_args a = {.x = image->data, .columns = columns->data, .add = add, .planes = image->shape[0] * image->shape[1]};
+    unfold_args a = {
+        .x = image->data, .columns = columns->data, .add = add, .planes = image->shape[0] * image->shape[1]};
     a.H = image->shape[2], a.W = image->shape[3];
     for (int i = 0; i < 2; i++) a.k[i] = n[2 + i], a.dil[i] = n[4 + i], a.pad[i] = n[6 + i], a.stride[i] = n[8 + i];
     a.OH = (a.H + 2 * a.pad[0] - a.dil[0] * (a.k[0] - 1) - 1) / a.stride[0] + 1;

@@ -14,8 +14,8 @@ enum { LANES = PHILOX_LANES, ITEMS = CT_REAL_DOUBLE ? 32 : 64, MOST_CHUNKS = 64 
 
 typedef struct {
     real *out;
-    uint8_t *bits;      /* mask */
-    const real *x;      /* input of dropout, probabilities of bernoulli */
+    uint8_t *bits; /* mask */
+    const real *x; /* input of dropout, probabilities of bernoulli */
     dims xd;
     int64_t n, chunks;
     uint64_t seed, offset;
@@ -51,7 +51,8 @@ CT_INLINE void block_normal(real *z, uint64_t seed, uint64_t offset, uint64_t bl
 #else
     for (int h = 0; h < 2; h++)
         for (int l = 0; l < LANES; l++) {
-            u[h * LANES + l] = (float)(int32_t)(w[2 * h][l] >> 8) * 0x1p-24f + (float)(int32_t)((w[2 * h][l] & 255) + 1) * 0x1p-32f;
+            u[h * LANES + l] =
+                (float)(int32_t)(w[2 * h][l] >> 8) * 0x1p-24f + (float)(int32_t)((w[2 * h][l] & 255) + 1) * 0x1p-32f;
             v[h * LANES + l] = (float)(int32_t)(w[2 * h + 1][l] >> 8) * 0x1p-24f;
         }
 #endif
@@ -77,18 +78,14 @@ CT_INLINE void fill(int kind, const job *j, int64_t chunk) {
     const vreal a = v_set1(j->a), b = v_set1(j->b);
     real block[ITEMS];
     for (int64_t i = range.begin; i < range.end; i += ITEMS) {
-        if (kind == NORMAL)
-            block_normal(block, j->seed, j->offset, (uint64_t)i / ITEMS);
-        else
-            block_uniform(block, j->seed, j->offset, (uint64_t)i / ITEMS);
+        if (kind == NORMAL) block_normal(block, j->seed, j->offset, (uint64_t)i / ITEMS);
+        else block_uniform(block, j->seed, j->offset, (uint64_t)i / ITEMS);
         for (int k = 0; k < ITEMS; k += VL) {
             vreal u = v_load(block + k);
             if (kind == EXPONENTIAL) u = -v_log(V(1.0) - u);
             u = v_fma(u, b, a);
-            if (i + k + VL <= range.end)
-                v_store(j->out + i + k, u);
-            else if (i + k < range.end)
-                v_store_part(j->out + i + k, u, range.end - i - k);
+            if (i + k + VL <= range.end) v_store(j->out + i + k, u);
+            else if (i + k < range.end) v_store_part(j->out + i + k, u, range.end - i - k);
         }
     }
 }
@@ -100,10 +97,8 @@ static void launch(job *j, const ct_call *call, par_body body, double cost) {
     j->n = call->out[0]->size, j->seed = (uint64_t)call->ints[0], j->offset = (uint64_t)call->ints[1];
     j->out = call->out[0]->data;
     j->chunks = par_count(j->n, cost, MOST_CHUNKS);
-    if (j->chunks == 1)
-        body(j, 0);
-    else
-        par_for(j->chunks, body, j);
+    if (j->chunks == 1) body(j, 0);
+    else par_for(j->chunks, body, j);
 }
 
 /* ints: seed, offset.  reals: low, high.  out: y uniform in [low, high) */
@@ -191,10 +186,8 @@ static void dropout_grad(const ct_call *call) {
     j.scale = (real)(p < 1 ? 1 / (1 - p) : 0);
     dims_of(&j.gd, call->in[0]);
     j.n = call->out[0]->size, j.chunks = par_count(j.n, 0.3, MOST_CHUNKS);
-    if (j.chunks == 1)
-        dropout_grad_body(&j, 0);
-    else
-        par_for(j.chunks, dropout_grad_body, &j);
+    if (j.chunks == 1) dropout_grad_body(&j, 0);
+    else par_for(j.chunks, dropout_grad_body, &j);
 }
 
 static void bernoulli_body(void *ctx, int64_t chunk) {
@@ -208,10 +201,8 @@ static void bernoulli_body(void *ctx, int64_t chunk) {
         const real *p = j->x ? block_of(j->x, &j->xd, i, n, buffer) : NULL;
         for (int64_t k = 0; k < n; k++) {
             const int one = (double)w[k / LANES][k % LANES] < (p ? (double)p[k] : (double)j->a) * 4294967296.0;
-            if (j->bits)
-                j->bits[i + k] = (uint8_t)one;
-            else
-                j->out[i + k] = (real)one;
+            if (j->bits) j->bits[i + k] = (uint8_t)one;
+            else j->out[i + k] = (real)one;
         }
     }
 }

@@ -75,18 +75,14 @@ static wide wide_start(int kind) {
     return wide_of(kind == PROD ? 1 : kind == MAX ? -INFINITY : kind == MIN ? INFINITY : 0);
 }
 CT_INLINE void wide_combine(int kind, wide *w, double x) {
-    if (kind == PROD)
-        w->hi *= x;
+    if (kind == PROD) w->hi *= x;
     else if (kind == MAX || kind == MIN) {
         if (x != x || (kind == MAX ? x > w->hi : x < w->hi)) w->hi = w->hi != w->hi ? w->hi : x;
-    } else
-        wide_add(w, x);
+    } else wide_add(w, x);
 }
 CT_INLINE void wide_merge(int kind, wide *w, wide x) {
-    if (kind >= PROD)
-        wide_combine(kind, w, x.hi);
-    else
-        wide_join(w, x);
+    if (kind >= PROD) wide_combine(kind, w, x.hi);
+    else wide_join(w, x);
 }
 
 /* ---- along rows ------------------------------------------------------------------------------------------------- */
@@ -185,7 +181,8 @@ CT_INLINE void columns_add(int kind, real *restrict acc, const real *x, int64_t 
             const vreal s = kind == SUM_EXP ? v_load(shift + j) : v_zero();
             vreal p, q, t, u;
             if (CT_LIKELY(n == VL))
-                p = v_load(x + j), q = v_load(x + stride + j), t = v_load(x + 2 * stride + j), u = v_load(x + 3 * stride + j);
+                p = v_load(x + j), q = v_load(x + stride + j), t = v_load(x + 2 * stride + j),
+                u = v_load(x + 3 * stride + j);
             else
                 p = v_load_part(x + j, n), q = v_load_part(x + stride + j, n), t = v_load_part(x + 2 * stride + j, n),
                 u = v_load_part(x + 3 * stride + j, n);
@@ -240,7 +237,8 @@ CT_INLINE void columns_range(int kind, const real *base, const dims *d, int64_t 
     }
 }
 
-/* ---- cutting a reduction into chunks ------------------------------------------------------------------------------ */
+/* ---- cutting a reduction into chunks ------------------------------------------------------------------------------
+ */
 
 enum { MOST_CHUNKS = 64, MOST_SPLITS = 16 };
 
@@ -270,7 +268,8 @@ CT_INLINE int chunks_of(job *j, double cost) {
     }
     int64_t c = par_count(p->outputs * p->count, cost, MOST_CHUNKS);
     j->splits = 1;
-    if (c > 1 && j->units < 16) j->splits = i64_min(i64_min(ceil_div(c, j->units), MOST_SPLITS), ceil_div(p->count, 64));
+    if (c > 1 && j->units < 16)
+        j->splits = i64_min(i64_min(ceil_div(c, j->units), MOST_SPLITS), ceil_div(p->count, 64));
     j->chunks = j->splits > 1 ? j->units * j->splits : i64_min(c, j->units);
     return j->splits > 1;
 }
@@ -308,10 +307,8 @@ CT_INLINE void unit_rows(int kind, const job *j, int64_t unit, int64_t split) {
     wide w = rows_range(kind, j->x + offset, &p->reduced, r.begin, r.end, kind == SUM_EXP ? j->shift[at] : 0);
     if ((kind == MAX || kind == MIN) && w.hi != w.hi)
         w = wide_of(recheck(kind, j->x + offset, &p->reduced, r.begin, r.end));
-    if (j->splits > 1)
-        j->partial[split * p->outputs + at] = w;
-    else
-        put(j, at, wide_get(w));
+    if (j->splits > 1) j->partial[split * p->outputs + at] = w;
+    else put(j, at, wide_get(w));
 }
 
 CT_INLINE void unit_columns(int kind, const job *j, int64_t unit, int64_t split) {
@@ -329,10 +326,8 @@ CT_INLINE void unit_columns(int kind, const job *j, int64_t unit, int64_t split)
     wide total[COLUMNS];
     columns_range(kind, j->x + offset + first * step, &p->reduced, step, width, r.begin, r.end, shift, total);
     for (int64_t c = 0; c < width; c++)
-        if (j->splits > 1)
-            j->partial[split * p->outputs + at + c * out_step] = total[c];
-        else
-            put(j, at + c * out_step, wide_get(total[c]));
+        if (j->splits > 1) j->partial[split * p->outputs + at + c * out_step] = total[c];
+        else put(j, at + c * out_step, wide_get(total[c]));
 }
 
 CT_INLINE void chunk_body(int kind, const job *j, int64_t chunk) {
@@ -348,10 +343,8 @@ CT_INLINE void chunk_body(int kind, const job *j, int64_t chunk) {
         return;
     }
     for (int64_t i = r.begin; i < r.end; i++)
-        if (p->columns)
-            unit_columns(kind, j, i / j->splits, i % j->splits);
-        else
-            unit_rows(kind, j, i / j->splits, i % j->splits);
+        if (p->columns) unit_columns(kind, j, i / j->splits, i % j->splits);
+        else unit_rows(kind, j, i / j->splits, i % j->splits);
 }
 
 CT_INLINE void reduce_run(int kind, job *j, double cost, par_body body, void *work) {
@@ -432,7 +425,8 @@ static int64_t reduce_work(const ct_call *call) {
 
 /* ints: mask.  in: x.  out: y, with 1 on reduced axes */
 QUICK_REDUCTION(sum, SUM, 0.12, (void)0, 1)
-QUICK_REDUCTION(mean, SUM, 0.12, (j.scale = j.plan.count ? 1.0 / (double)j.plan.count : NAN), 1.0 / (double)call->in[0]->size)
+QUICK_REDUCTION(mean, SUM, 0.12, (j.scale = j.plan.count ? 1.0 / (double)j.plan.count : NAN),
+                1.0 / (double)call->in[0]->size)
 QUICK_REDUCTION(sum_square, SUM_SQUARE, 0.12, (void)0, 1)
 QUICK_REDUCTION(sum_abs, SUM_ABS, 0.12, (void)0, 1)
 QUICK_REDUCTION(prod, PROD, 0.12, (void)0, 1)

@@ -57,8 +57,7 @@ CT_INLINE void run_best(found *best, const real *x, int64_t n, int64_t first, in
         const real top = least ? v_hmin(v_min(a, b)) : v_hmax(v_max(a, b));
         s += t;
         if (CT_UNLIKELY(v_any((vmask)(s != s)))) { /* NaN, or infinities of both signs */
-            for (k = 0; k < m && x[i + k] == x[i + k]; k++)
-                ;
+            for (k = 0; k < m && x[i + k] == x[i + k]; k++);
             if (k < m) {
                 best->value = x[i + k], best->index = first + i + k;
                 return;
@@ -156,10 +155,8 @@ CT_INLINE void chunk_best(const job *j, int64_t chunk, int least) {
             columns_best(best, j->x + offset + first * step, &p->reduced, step, width, r.begin, r.end, least);
         }
         for (int64_t c = 0; c < width; c++)
-            if (j->splits > 1)
-                j->partial[chunk % j->splits * p->outputs + at + c * out_step] = best[c];
-            else
-                put(j, at + c * out_step, best[c]);
+            if (j->splits > 1) j->partial[chunk % j->splits * p->outputs + at + c * out_step] = best[c];
+            else put(j, at + c * out_step, best[c]);
     }
 }
 static void most_body(void *j, int64_t chunk) { chunk_best(j, chunk, 0); }
@@ -176,7 +173,8 @@ static void job_start(job *j, const ct_call *call) {
         j->units = p->outputs / inner * j->blocks;
     }
     const int64_t c = par_count(p->outputs * p->count, 0.2, MOST_CHUNKS);
-    if (c > 1 && j->units < 16) j->splits = i64_min(i64_min(ceil_div(c, j->units), MOST_SPLITS), ceil_div(p->count, 64));
+    if (c > 1 && j->units < 16)
+        j->splits = i64_min(i64_min(ceil_div(c, j->units), MOST_SPLITS), ceil_div(p->count, 64));
     j->chunks = j->splits > 1 ? j->units * j->splits : i64_min(c, j->units);
 }
 static int64_t arg_work(const ct_call *call) {
@@ -190,10 +188,8 @@ static void run(const ct_call *call, int least, int64_t *index, real *value) {
     job_start(&j, call);
     if (j.plan.outputs == 0 || j.plan.count == 0) return;
     j.x = call->in[0]->data, j.index = index, j.value = value, j.partial = call->work;
-    if (j.chunks == 1)
-        (least ? least_body : most_body)(&j, 0);
-    else
-        par_for(j.chunks, least ? least_body : most_body, &j);
+    if (j.chunks == 1) (least ? least_body : most_body)(&j, 0);
+    else par_for(j.chunks, least ? least_body : most_body, &j);
     if (j.splits == 1) return;
     for (int64_t i = 0; i < j.plan.outputs; i++) {
         found best = j.partial[i];

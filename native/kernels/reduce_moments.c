@@ -28,7 +28,7 @@ CT_INLINE void join(moments *a, double n, double mean, double M2) {
 typedef struct {
     reduce_plan plan;
     const real *x;
-    moments *partial; /* (splits, outputs) */
+    moments *partial;      /* (splits, outputs) */
     real *mean, *variance; /* as out; mean may be NULL */
     double correction;
     int root;
@@ -150,10 +150,8 @@ static void chunk_body(void *ctx, int64_t chunk) {
             columns_moments(m, j->x + offset + first * step, &p->reduced, step, width, r.begin, r.end);
         }
         for (int64_t c = 0; c < width; c++)
-            if (j->splits > 1)
-                j->partial[chunk % j->splits * p->outputs + at + c * out_step] = m[c];
-            else
-                put(j, at + c * out_step, m[c]);
+            if (j->splits > 1) j->partial[chunk % j->splits * p->outputs + at + c * out_step] = m[c];
+            else put(j, at + c * out_step, m[c]);
     }
 }
 
@@ -168,7 +166,8 @@ static void job_start(job *j, const ct_call *call) {
         j->units = p->outputs / inner * j->blocks;
     }
     const int64_t c = par_count(p->outputs * p->count, 0.2, MOST_CHUNKS);
-    if (c > 1 && j->units < 16) j->splits = i64_min(i64_min(ceil_div(c, j->units), MOST_SPLITS), ceil_div(p->count, 64));
+    if (c > 1 && j->units < 16)
+        j->splits = i64_min(i64_min(ceil_div(c, j->units), MOST_SPLITS), ceil_div(p->count, 64));
     j->chunks = j->splits > 1 ? j->units * j->splits : i64_min(c, j->units);
 }
 static int64_t moments_work(const ct_call *call) {
@@ -188,10 +187,8 @@ static void run(const ct_call *call, int root, real *variance, real *mean) {
         for (int64_t i = 0; i < outputs; i++) put(&j, i, (moments){0, 0, 0});
         return;
     }
-    if (j.chunks == 1)
-        chunk_body(&j, 0);
-    else
-        par_for(j.chunks, chunk_body, &j);
+    if (j.chunks == 1) chunk_body(&j, 0);
+    else par_for(j.chunks, chunk_body, &j);
     if (j.splits == 1) return;
     for (int64_t i = 0; i < outputs; i++) {
         moments m = j.partial[i];

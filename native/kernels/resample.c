@@ -51,10 +51,8 @@ static void forward_rows(void *ctx, int64_t chunk) {
                 const real *from = x + a->index[o * K + t] * n + j;
                 sum = v_fma(v_set1(a->weight[o * K + t]), m == VL ? v_load(from) : v_load_part(from, m), sum);
             }
-            if (m == VL)
-                v_store(y + j, sum);
-            else
-                v_store_part(y + j, sum, m);
+            if (m == VL) v_store(y + j, sum);
+            else v_store_part(y + j, sum, m);
         }
     }
 }

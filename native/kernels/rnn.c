@@ -75,10 +75,8 @@ CT_INLINE const real *state_before(const rnn_args *a, int64_t i, int64_t b, int6
 
 CT_INLINE vreal load_n(const real *p, int64_t n) { return n == VL ? v_load(p) : v_load_part(p, n); }
 CT_INLINE void store_n(real *p, vreal v, int64_t n) {
-    if (n == VL)
-        v_store(p, v);
-    else
-        v_store_part(p, v, n);
+    if (n == VL) v_store(p, v);
+    else v_store_part(p, v, n);
 }
 
 static void lstm_cell(const rnn_args *a, int64_t row, const real *pre, const real *c_before, real *h, int64_t u,
@@ -142,10 +140,9 @@ static void forward_rows(const void *args, int64_t i, int64_t phase, int64_t pan
         for (int64_t r = 0; r < rows; r++) {
             const int64_t row = first + b + r;
             if (s->mode == RNN_LSTM)
-                lstm_cell(a, row, pre + r * width, c_before + (b + r) * H, a->w_hr ? a->full + (b + r) * H : a->y + row * H,
-                          u, n);
-            else if (s->mode == RNN_GRU)
-                gru_cell(a, row, pre + r * width, before + (b + r) * H, a->y + row * H, u, n);
+                lstm_cell(a, row, pre + r * width, c_before + (b + r) * H,
+                          a->w_hr ? a->full + (b + r) * H : a->y + row * H, u, n);
+            else if (s->mode == RNN_GRU) gru_cell(a, row, pre + r * width, before + (b + r) * H, a->y + row * H, u, n);
             else
                 for (int64_t v = 0; v < a->vectors; v++) {
                     const int64_t at = (panel * a->vectors + v) * VL;
@@ -183,8 +180,7 @@ static void forward(rnn_args *a, void *work) {
     if (s->N) {
         if ((double)s->G * (double)s->H * (double)s->P < 2 * PAR_GRAIN)
             for (int64_t p = 0; p < a->panels; p++) pack_panel(a, p);
-        else
-            par_for(a->panels, pack_panel, a);
+        else par_for(a->panels, pack_panel, a);
         if (a->w_hr) par_for(projections, pack_projection, a);
         rnn_walk walk = {.s = s, .args = a, .rows = forward_rows, .panels = {a->panels, projections}};
         rnn_go(&walk);

@@ -10,18 +10,18 @@
 
 typedef struct {
     rnn_sizes s;
-    real *dgx;                    /* (N, G H) */
-    real *dw_hh, *db_hh, *dw_hr;  /* (G H, P), (G H), (P, H) */
-    real *dh0, *dc0;              /* (B, P), (B, H) */
-    const real *gy, *ghT, *gcT;   /* (N, P), (B, P), (B, H) */
-    const real *w_hh, *w_hr;      /* (G H, P), (P, H) or NULL */
+    real *dgx;                     /* (N, G H) */
+    real *dw_hh, *db_hh, *dw_hr;   /* (G H, P), (G H), (P, H) */
+    real *dh0, *dc0;               /* (B, P), (B, H) */
+    const real *gy, *ghT, *gcT;    /* (N, P), (B, P), (B, H) */
+    const real *w_hh, *w_hr;       /* (G H, P), (P, H) or NULL */
     const real *gates, *cells, *y; /* (N, 4 H), (N, H), (N, P) */
     const real *h0, *c0;
-    real *packed, *packed_hr;     /* W_hh (G H, P), W_hr (P, H) in panels of PANEL VL columns */
-    real *carry;                  /* (B, H) gradient of the cell (LSTM), or of the state past the gates (GRU) */
-    real *dhn;                    /* (N, H) GRU: gradient of W_hn h + b_hn */
-    real *dp, *full;              /* (N, P), (N, H): gradient of the projected state; the state before projection */
-    real *before;                 /* (N, P) state before each row's step */
+    real *packed, *packed_hr; /* W_hh (G H, P), W_hr (P, H) in panels of PANEL VL columns */
+    real *carry;              /* (B, H) gradient of the cell (LSTM), or of the state past the gates (GRU) */
+    real *dhn;                /* (N, H) GRU: gradient of W_hn h + b_hn */
+    real *dp, *full;          /* (N, P), (N, H): gradient of the projected state; the state before projection */
+    real *before;             /* (N, P) state before each row's step */
     void *gemm_work;
     int64_t panels;
 } back_args;
@@ -46,10 +46,8 @@ static void pack_hr(void *ctx, int64_t panel) {
 
 CT_INLINE vreal load_n(const real *p, int64_t n) { return n == VL ? v_load(p) : v_load_part(p, n); }
 CT_INLINE void store_n(real *p, vreal v, int64_t n) {
-    if (n == VL)
-        v_store(p, v);
-    else
-        v_store_part(p, v, n);
+    if (n == VL) v_store(p, v);
+    else v_store_part(p, v, n);
 }
 
 /* out (rows, panel) = dG W_hh of rows that start at `row`; a GRU's third gate has its own gradient on this path */
@@ -112,10 +110,10 @@ static void backward_rows(const void *args, int64_t i, int64_t phase, int64_t pa
         const int64_t rows = until - b;
         const int goes_on = b < active; /* these sequences have a later step */
         if (phase == 1) {
-            const tile_args product = {a->dp + (first + b) * P, P, 1, a->packed_hr + panel * P * width, width, d, width, 0};
+            const tile_args product = {
+                a->dp + (first + b) * P, P, 1, a->packed_hr + panel * P * width, width, d, width, 0};
             tile_product(rows, PANEL, P, &product);
-        } else if (goes_on)
-            sent_back(a, d, s->offset[later] + b, rows, panel);
+        } else if (goes_on) sent_back(a, d, s->offset[later] + b, rows, panel);
         for (int64_t r = 0; r < rows; r++) {
             const int64_t row = first + b + r, seq = b + r;
             const int64_t units = phase == 0 ? P : H;
@@ -198,8 +196,7 @@ static void column_sums(real *out, const real *x, int64_t rows, int64_t columns,
     const int64_t panels = ceil_div(columns, PANEL * VL);
     if ((double)rows * (double)columns < 4.0 * PAR_GRAIN)
         for (int64_t p = 0; p < panels; p++) sum_panel(&a, p);
-    else
-        par_for(panels, sum_panel, &a);
+    else par_for(panels, sum_panel, &a);
 }
 
 /* State before each row's step. */
@@ -269,8 +266,7 @@ static void backward(back_args *a, char *work, const ct_array *w_hr) {
     rnn_go(&walk);
     if (s->T == 0) { /* no step: the states pass through */
         for (int64_t i = 0; i < s->B * P; i++) a->dh0[i] = a->ghT[i];
-    } else
-        par_for(a->panels, backward_start, a);
+    } else par_for(a->panels, backward_start, a);
     if (s->mode == RNN_LSTM)
         for (int64_t i = 0; i < s->B * H; i++) a->dc0[i] = s->T ? a->carry[i] : a->gcT[i];
     gather_before(a);

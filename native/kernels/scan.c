@@ -14,7 +14,9 @@ typedef struct {
 } job;
 
 /* The element takes the place of the extreme so far: also an equal one, and NaN for good. */
-CT_INLINE int takes(int kind, real x, real best) { return x != x || (best == best && (kind == MAX ? x >= best : x <= best)); }
+CT_INLINE int takes(int kind, real x, real best) {
+    return x != x || (best == best && (kind == MAX ? x >= best : x <= best));
+}
 
 CT_INLINE void scan_chunk(int kind, const job *j, int64_t chunk) {
     par_range r = par_chunk(j->outer * j->blocks, j->chunks, chunk, 1);
@@ -55,10 +57,8 @@ static void run(const ct_call *call, par_body body) {
     copy_in(y->data, call->in[0]);
     j.blocks = ceil_div(j.inner, WIDTH);
     j.chunks = i64_min(par_count(y->size, 1, MOST_CHUNKS), j.outer * j.blocks);
-    if (j.chunks == 1)
-        body(&j, 0);
-    else
-        par_for(j.chunks, body, &j);
+    if (j.chunks == 1) body(&j, 0);
+    else par_for(j.chunks, body, &j);
 }
 
 /* ints: axis.  in: x.  out: y; of the extremes also index (int64), the last one of equals */

@@ -64,10 +64,8 @@ static void row_forward(real *y, const real *x, int64_t n, int logarithm) {
     } else {
         const real most = row_max(x, n);
         const double sum = logarithm ? row_exp(NULL, x, n, most, 0) : row_exp(y, x, n, most, 1);
-        if (logarithm)
-            row_shift(y, x, n, most, (real)log(sum));
-        else
-            row_scale(y, n, (real)(1 / sum));
+        if (logarithm) row_shift(y, x, n, most, (real)log(sum));
+        else row_scale(y, n, (real)(1 / sum));
     }
 }
 
@@ -97,13 +95,12 @@ CT_INLINE void row_apply(real *dx, const real *g, const real *y, int64_t n, real
     }
 }
 static void row_backward(real *dx, const real *g, const real *y, int64_t n, int logarithm) {
-    if (logarithm)
-        row_apply(dx, g, y, n, (real)row_dot(g, y, n, 1), 1);
-    else
-        row_apply(dx, g, y, n, (real)row_dot(g, y, n, 0), 0);
+    if (logarithm) row_apply(dx, g, y, n, (real)row_dot(g, y, n, 1), 1);
+    else row_apply(dx, g, y, n, (real)row_dot(g, y, n, 0), 0);
 }
 
-/* ---- a block of columns: n rows of `width`, `stride` apart -------------------------------------------------------- */
+/* ---- a block of columns: n rows of `width`, `stride` apart --------------------------------------------------------
+ */
 
 static void columns_flush(double *total, real *sum, int64_t width) {
     for (int64_t j = 0; j < width; j++) total[j] += (double)sum[j], sum[j] = 0;
@@ -115,7 +112,8 @@ static void columns_forward(real *y, const real *x, int64_t n, int64_t stride, i
     for (int64_t j = 0; j < width; j++) most[j] = -REAL_INF, sum[j] = 0, total[j] = 0;
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < width; j += VL)
-            store(most + j, v_max(load_fill(x + i * stride + j, width - j, 0), load_fill(most + j, width - j, 0)), width - j);
+            store(most + j, v_max(load_fill(x + i * stride + j, width - j, 0), load_fill(most + j, width - j, 0)),
+                  width - j);
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < width; j += VL) {
             const int64_t left = width - j;
@@ -130,11 +128,15 @@ static void columns_forward(real *y, const real *x, int64_t n, int64_t stride, i
         for (int64_t j = 0; j < width; j += VL) {
             const int64_t left = width - j, at = i * stride + j;
             const vreal s = load_fill(sum + j, left, 0);
-            store(y + at, logarithm ? load_fill(x + at, left, 0) - load_fill(most + j, left, 0) - s : load_fill(y + at, left, 0) * s, left);
+            store(y + at,
+                  logarithm ? load_fill(x + at, left, 0) - load_fill(most + j, left, 0) - s
+                            : load_fill(y + at, left, 0) * s,
+                  left);
         }
 }
 
-static void columns_backward(real *dx, const real *g, const real *y, int64_t n, int64_t stride, int64_t width, int logarithm) {
+static void columns_backward(real *dx, const real *g, const real *y, int64_t n, int64_t stride, int64_t width,
+                             int logarithm) {
     real sum[WIDTH];
     double total[WIDTH];
     for (int64_t j = 0; j < width; j++) sum[j] = 0, total[j] = 0;
@@ -161,22 +163,19 @@ static void chunk_body(void *ctx, int64_t chunk) {
     par_range r = par_chunk(j->outer * j->blocks, j->chunks, chunk, 1);
     for (int64_t i = r.begin; i < r.end; i++) {
         if (inner == 1) {
-            if (j->gradient)
-                row_backward(j->y + i * n, j->g + i * n, j->x + i * n, n, j->logarithm);
-            else
-                row_forward(j->y + i * n, j->x + i * n, n, j->logarithm);
+            if (j->gradient) row_backward(j->y + i * n, j->g + i * n, j->x + i * n, n, j->logarithm);
+            else row_forward(j->y + i * n, j->x + i * n, n, j->logarithm);
             continue;
         }
         const int64_t first = i % j->blocks * WIDTH, at = i / j->blocks * n * inner + first;
         const int64_t width = i64_min(WIDTH, inner - first);
-        if (j->gradient)
-            columns_backward(j->y + at, j->g + at, j->x + at, n, inner, width, j->logarithm);
-        else
-            columns_forward(j->y + at, j->x + at, n, inner, width, j->logarithm);
+        if (j->gradient) columns_backward(j->y + at, j->g + at, j->x + at, n, inner, width, j->logarithm);
+        else columns_forward(j->y + at, j->x + at, n, inner, width, j->logarithm);
     }
 }
 
-/* ---- few long rows: each is cut into parts ------------------------------------------------------------------------ */
+/* ---- few long rows: each is cut into parts ------------------------------------------------------------------------
+ */
 
 static void part_first(void *ctx, int64_t part) { /* forward: greatest and sum below it; backward: the dot product */
     const job *j = ctx;
@@ -221,7 +220,8 @@ static void long_rows(job *j) {
 }
 static int is_long(const job *j) { return j->inner == 1 && j->outer < 4 && j->n >= 4 * SPLIT; }
 
-/* ---- from a call -------------------------------------------------------------------------------------------------- */
+/* ---- from a call --------------------------------------------------------------------------------------------------
+ */
 
 static void sizes(job *j, const ct_call *call) {
     const ct_array *y = call->out[0];
@@ -255,10 +255,8 @@ static void run(const ct_call *call, int logarithm, int gradient) {
         return;
     }
     j.chunks = i64_min(par_count(in->size, gradient ? 0.4 : 0.6, MOST_CHUNKS), j.outer * j.blocks);
-    if (j.chunks == 1)
-        chunk_body(&j, 0);
-    else
-        par_for(j.chunks, chunk_body, &j);
+    if (j.chunks == 1) chunk_body(&j, 0);
+    else par_for(j.chunks, chunk_body, &j);
 }
 
 static int64_t work(const ct_call *call) {

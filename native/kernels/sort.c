@@ -89,10 +89,8 @@ static void chunk_body(void *ctx, int64_t chunk) {
             first_few(few, k, x, n, stride, j->descending);
         } else {
             for (int64_t i = 0; i < n; i++) a[i] = (item){key_of(x[i * stride], j->descending), (int_real)i};
-            if (n <= SHORT)
-                insertion(a, n), sorted = a;
-            else
-                sorted = radix(a, b, n);
+            if (n <= SHORT) insertion(a, n), sorted = a;
+            else sorted = radix(a, b, n);
         }
         const int64_t to = row / j->inner * k * j->inner + row % j->inner;
         for (int64_t i = 0; i < k; i++) {
@@ -112,16 +110,17 @@ static void job_start(job *j, const ct_call *call, int axis, int64_t k, int desc
         dims_push(&j->rows, x->shape[i], x->stride[i], 0);
     }
     const double digits = j->n <= SHORT ? 3 : 4 * sizeof(real);
-    j->chunks = i64_min(par_count(j->outer * j->inner, digits * (double)j->n, MOST_CHUNKS), i64_max(1, j->outer * j->inner));
+    j->chunks =
+        i64_min(par_count(j->outer * j->inner, digits * (double)j->n, MOST_CHUNKS), i64_max(1, j->outer * j->inner));
 }
-static int64_t bytes(const job *j) { return j->k < j->n && j->k <= FEW ? 0 : j->chunks * 2 * j->n * (int64_t)sizeof(item); }
+static int64_t bytes(const job *j) {
+    return j->k < j->n && j->k <= FEW ? 0 : j->chunks * 2 * j->n * (int64_t)sizeof(item);
+}
 static void run(job *j, const ct_call *call) {
     if (call->out[0]->size == 0) return;
     j->value = call->out[0]->data, j->index = call->out[1]->data, j->work = call->work;
-    if (j->chunks == 1)
-        chunk_body(j, 0);
-    else
-        par_for(j->chunks, chunk_body, j);
+    if (j->chunks == 1) chunk_body(j, 0);
+    else par_for(j->chunks, chunk_body, j);
 }
 
 /* ints: axis, descending.  in: x.  out: values, indices; equals keep their order */

@@ -1,12 +1,13 @@
 /* cd.c: cyclic and random coordinate descent for the lasso and the elastic net.
  *
- * One coordinate:  w_j <- soft(x_j^T (y - X w) + w_j |x_j|^2, alpha) / (|x_j|^2 + beta), soft(a, t) = sign(a) max(|a| - t, 0)
- * (Friedman, Hastie, Tibshirani 2010).  What differs between the three representations is how x_j^T (y - X w) is had:
- * from the Gram matrix (q_j - (Q w)_j), from columns and the residual, or from sparse columns whose mean is
- * subtracted on the fly (the residual is kept up to a common offset, so an update costs the entries of the column only).
+ * One coordinate:  w_j <- soft(x_j^T (y - X w) + w_j |x_j|^2, alpha) / (|x_j|^2 + beta), soft(a, t) = sign(a) max(|a| -
+ * t, 0) (Friedman, Hastie, Tibshirani 2010).  What differs between the three representations is how x_j^T (y - X w) is
+ * had: from the Gram matrix (q_j - (Q w)_j), from columns and the residual, or from sparse columns whose mean is
+ * subtracted on the fly (the residual is kept up to a common offset, so an update costs the entries of the column
+ * only).
  *
- * Convergence is judged by the duality gap, and features are screened by its gap-safe rule (Fercoq, Gramfort, Salmon 2015;
- * Ndiaye et al. 2017).
+ * Convergence is judged by the duality gap, and features are screened by its gap-safe rule (Fercoq, Gramfort, Salmon
+ * 2015; Ndiaye et al. 2017).
  */
 #include "../include/learn/cd.h"
 

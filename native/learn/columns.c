@@ -139,15 +139,26 @@ static void affine_chunk(void *ctx, int64_t chunk) {
 
 static int affine(real *out, int64_t out_row, const real *X, int64_t x_row, const real *a, const real *b, int forward,
                   int clip, double low, double high, int64_t n, int64_t p) {
-    columns_ctx c = {.X = X, .a = a, .b = b, .out = out, .x_row = x_row, .out_row = out_row, .n = n, .p = p,
-                     .forward = forward, .clip = clip, .low = (real)low, .high = (real)high};
+    columns_ctx c = {.X = X,
+                     .a = a,
+                     .b = b,
+                     .out = out,
+                     .x_row = x_row,
+                     .out_row = out_row,
+                     .n = n,
+                     .p = p,
+                     .forward = forward,
+                     .clip = clip,
+                     .low = (real)low,
+                     .high = (real)high};
     c.chunks = par_count(n, 0.2 * (double)p, 64);
     atomic_init(&c.infinite, 0);
     ct_par_for(c.chunks, affine_chunk, &c);
     return atomic_load(&c.infinite);
 }
 
-/* ---------------------------------------------------------------------------------------- log densities of Gaussians */
+/* ---------------------------------------------------------------------------------------- log densities of Gaussians
+ */
 
 static void gauss_chunk(void *ctx, int64_t chunk) {
     const columns_ctx *c = ctx;
@@ -171,8 +182,15 @@ static void gauss_chunk(void *ctx, int64_t chunk) {
 
 static void gauss(real *S, const real *X, int64_t x_row, const real *mean, const real *inverse, const double *constant,
                   int64_t n, int64_t p, int64_t K) {
-    columns_ctx c = {.X = X, .mean = mean, .inverse = inverse, .constant = constant, .out = S, .x_row = x_row, .n = n,
-                     .p = p, .K = K};
+    columns_ctx c = {.X = X,
+                     .mean = mean,
+                     .inverse = inverse,
+                     .constant = constant,
+                     .out = S,
+                     .x_row = x_row,
+                     .n = n,
+                     .p = p,
+                     .K = K};
     c.chunks = par_count(n, 0.1 * (double)p * (double)K + 3.0 * (double)K, 64);
     ct_par_for(c.chunks, gauss_chunk, &c);
 }

@@ -23,7 +23,8 @@ static int64_t block_rows(int64_t p) {
     return i64_max(4, i64_min(256, rows));
 }
 
-/* ------------------------------------------------------------------------------------------------- scores of a block */
+/* ------------------------------------------------------------------------------------------------- scores of a block
+ */
 
 /* S[r, k] = X[r] . W[k] + b[k] for `nr` rows and `nk` classes, both known to the compiler. */
 CT_INLINE void scores_tile(real *restrict S, int64_t s_row, const real *restrict X, int64_t x_row,
@@ -61,13 +62,13 @@ static void scores_block(real *S, int64_t s_row, const real *X, int64_t x_row, c
     for (int64_t k = 0; k < K; k += KT) {
         const real *w = W + k * w_row, *bk = b ? b + k : NULL;
         int64_t r = 0, nk = i64_min(KT, K - k);
-#define ROWS(nr)                                                                                              \
-    switch (nk) {                                                                                             \
-    case 1: scores_tile(S + r * s_row + k, s_row, X + r * x_row, x_row, w, w_row, bk, p, nr, 1); break;       \
-    case 2: scores_tile(S + r * s_row + k, s_row, X + r * x_row, x_row, w, w_row, bk, p, nr, 2); break;       \
-    case 3: scores_tile(S + r * s_row + k, s_row, X + r * x_row, x_row, w, w_row, bk, p, nr, 3); break;       \
-    case 4: scores_tile(S + r * s_row + k, s_row, X + r * x_row, x_row, w, w_row, bk, p, nr, 4); break;       \
-    default: scores_tile(S + r * s_row + k, s_row, X + r * x_row, x_row, w, w_row, bk, p, nr, 5);             \
+#define ROWS(nr)                                                                                        \
+    switch (nk) {                                                                                       \
+    case 1: scores_tile(S + r * s_row + k, s_row, X + r * x_row, x_row, w, w_row, bk, p, nr, 1); break; \
+    case 2: scores_tile(S + r * s_row + k, s_row, X + r * x_row, x_row, w, w_row, bk, p, nr, 2); break; \
+    case 3: scores_tile(S + r * s_row + k, s_row, X + r * x_row, x_row, w, w_row, bk, p, nr, 3); break; \
+    case 4: scores_tile(S + r * s_row + k, s_row, X + r * x_row, x_row, w, w_row, bk, p, nr, 4); break; \
+    default: scores_tile(S + r * s_row + k, s_row, X + r * x_row, x_row, w, w_row, bk, p, nr, 5);       \
     }
         for (; r + 4 <= rows; r += 4) ROWS(4)
         for (; r < rows; r++) ROWS(1)
@@ -103,7 +104,8 @@ static void link_block(real *S, int64_t rows, int64_t K) {
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------ scores, public */
+/* ------------------------------------------------------------------------------------------------------ scores, public
+ */
 
 typedef struct {
     real *S;
@@ -168,7 +170,8 @@ static void scores_csr(real *S, int64_t s_row, const real *data, const int32_t *
     ct_par_for(c.chunks, scores_csr_chunk, &c);
 }
 
-/* --------------------------------------------------------------------------------------------------- loss and gradient */
+/* --------------------------------------------------------------------------------------------------- loss and gradient
+ */
 
 /* Turn the scores of a block into weighted residuals, in place, and add up the loss.  The logarithms of many rows are
  * taken at once, as the logarithm of the product of their arguments: each argument is in [1, K]. */
@@ -288,9 +291,7 @@ static int64_t loss_chunks(int64_t n, double cost, int64_t p, int64_t K) {
 static int64_t dense_chunks(int64_t n, int64_t p, int64_t K) {
     return loss_chunks(n, 0.05 * (double)p * (double)K + 5.0 * (double)K, p, K);
 }
-static int64_t loss_work(int64_t n, int64_t p, int64_t K) {
-    return dense_chunks(n, p, K) * loss_each(p, K, 256) + 64;
-}
+static int64_t loss_work(int64_t n, int64_t p, int64_t K) { return dense_chunks(n, p, K) * loss_each(p, K, 256) + 64; }
 
 static void loss_chunk(void *ctx, int64_t chunk) {
     const loss_ctx *c = ctx;
@@ -326,7 +327,8 @@ static double loss_finish(const loss_ctx *c, double *G, double *g) {
 
 static double loss_dense(double *G, double *g, real *P, const real *X, int64_t x_row, const int32_t *y, const real *w,
                          const real *W, const real *b, int64_t n, int64_t p, int64_t K, void *work) {
-    loss_ctx c = {P, X, W, b, w, NULL, y, NULL, NULL, x_row, n, p, K, dense_chunks(n, p, K), loss_each(p, K, 256), NULL};
+    loss_ctx c = {P,   X, W, b, w, NULL, y, NULL, NULL, x_row, n, p, K, dense_chunks(n, p, K), loss_each(p, K, 256),
+                  NULL};
     c.work = (char *)(((uintptr_t)work + 63) / 64 * 64);
     ct_par_for(c.chunks, loss_chunk, &c);
     return loss_finish(&c, G, g);
@@ -334,7 +336,9 @@ static double loss_dense(double *G, double *g, real *P, const real *X, int64_t x
 
 /* CSR: the chunk count may not depend on the number of entries, which is unknown when work is asked for. */
 static int64_t csr_chunks(int64_t n, int64_t p, int64_t K) { return loss_chunks(n, 100.0 * (double)K, p, K); }
-static int64_t loss_csr_work(int64_t n, int64_t p, int64_t K) { return csr_chunks(n, p, K) * loss_each(p, K, 256) + 64; }
+static int64_t loss_csr_work(int64_t n, int64_t p, int64_t K) {
+    return csr_chunks(n, p, K) * loss_each(p, K, 256) + 64;
+}
 
 static void loss_csr_chunk(void *ctx, int64_t chunk) {
     const loss_ctx *c = ctx;
@@ -362,13 +366,15 @@ static void loss_csr_chunk(void *ctx, int64_t chunk) {
 static double loss_csr(double *Gt, double *g, real *P, const real *data, const int32_t *indices, const int32_t *indptr,
                        const int32_t *y, const real *w, const real *Wt, const real *b, int64_t n, int64_t p, int64_t K,
                        void *work) {
-    loss_ctx c = {P, NULL, Wt, b, w, data, y, indices, indptr, 0, n, p, K, csr_chunks(n, p, K), loss_each(p, K, 256), NULL};
+    loss_ctx c = {P,   NULL, Wt, b, w, data, y, indices, indptr, 0, n, p, K, csr_chunks(n, p, K), loss_each(p, K, 256),
+                  NULL};
     c.work = (char *)(((uintptr_t)work + 63) / 64 * 64);
     ct_par_for(c.chunks, loss_csr_chunk, &c);
     return loss_finish(&c, Gt, g);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- S^T X */
+/* ------------------------------------------------------------------------------------------------------------- S^T X
+ */
 
 static void outer_chunk(void *ctx, int64_t chunk) {
     const loss_ctx *c = ctx;
@@ -381,8 +387,22 @@ static void outer_chunk(void *ctx, int64_t chunk) {
 }
 
 static void outer(double *G, const real *S, const real *X, int64_t x_row, int64_t n, int64_t p, int64_t K, void *work) {
-    loss_ctx c = {(real *)S, X, NULL, NULL, NULL, NULL, NULL, NULL, NULL, x_row, n, p, K, dense_chunks(n, p, K),
-                  loss_each(p, K, 256), NULL};
+    loss_ctx c = {(real *)S,
+                  X,
+                  NULL,
+                  NULL,
+                  NULL,
+                  NULL,
+                  NULL,
+                  NULL,
+                  NULL,
+                  x_row,
+                  n,
+                  p,
+                  K,
+                  dense_chunks(n, p, K),
+                  loss_each(p, K, 256),
+                  NULL};
     c.work = (char *)(((uintptr_t)work + 63) / 64 * 64);
     ct_par_for(c.chunks, outer_chunk, &c);
     memset(G, 0, (size_t)(K * p) * sizeof(double));
@@ -403,4 +423,5 @@ static void link_all(real *S, int64_t n, int64_t K) {
     ct_par_for(c.chunks, link_chunk, &c);
 }
 
-const ct_glm_api CT_NAME(ct_glm) = {scores_work, scores, scores_csr, loss_work, loss_dense, loss_csr, loss_csr_work, outer, link_all};
+const ct_glm_api CT_NAME(ct_glm) = {scores_work, scores,        scores_csr, loss_work, loss_dense,
+                                    loss_csr,    loss_csr_work, outer,      link_all};

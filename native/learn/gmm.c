@@ -172,19 +172,15 @@ static double step(const gmm_model *m, real *log_prob, real *resp, double *mass,
     s.doubles = round_up(sums(d, k, m->full) * 8, 64);
     par_for(s.chunks, step_chunk, &s);
     double total = 0;
-    for (int64_t c = 0; c < s.chunks; c++)
-        total += *(const double *)(s.work + s.chunks * s.reals + c * s.doubles);
+    for (int64_t c = 0; c < s.chunks; c++) total += *(const double *)(s.work + s.chunks * s.reals + c * s.doubles);
     for (int64_t j = 0; moments && j < k; j++)
         for (int64_t i = 0; i < lanes; i++) {
             double a = 0;
             for (int64_t c = 0; c < s.chunks; c++)
                 a += ((const double *)(s.work + s.chunks * s.reals + c * s.doubles))[1 + j * lanes + i];
-            if (i == 0)
-                mass[j] = a;
-            else if (i <= d)
-                first[j * d + i - 1] = a;
-            else
-                second[j * (lanes - 1 - d) + i - 1 - d] = a;
+            if (i == 0) mass[j] = a;
+            else if (i <= d) first[j * d + i - 1] = a;
+            else second[j * (lanes - 1 - d) + i - 1 - d] = a;
         }
     return total;
 }

@@ -1,7 +1,7 @@
 /* gram.c: weighted Gram matrix of shifted rows, in one pass.
  *
- * Normal equations, covariances and coordinate descent need sums of products of centred columns.  The data is read once:
- * a block of rows is shifted by values near the means (the caller takes them from a sample of rows, and corrects
+ * Normal equations, covariances and coordinate descent need sums of products of centred columns.  The data is read
+ * once: a block of rows is shifted by values near the means (the caller takes them from a sample of rows, and corrects
  * exactly afterwards: Chan, Golub, LeVeque 1983), scaled by the root of the weights, packed into panels that stay in
  * cache, and multiplied with itself, upper triangle only.
  */
@@ -14,12 +14,12 @@
 #include "../include/par.h"
 #include "../include/simd.h"
 
-#define NV 3                                              /* vectors in a panel of columns */
-#define NR (NV * VL)                                      /* columns in a panel */
-#define MR (VBYTES == 64 ? 8 : VBYTES == 32 ? 4 : 2)      /* rows of a register tile; divides NR */
-#define KB 64                                            /* data rows in a block */
+#define NV 3                                         /* vectors in a panel of columns */
+#define NR (NV * VL)                                 /* columns in a panel */
+#define MR (VBYTES == 64 ? 8 : VBYTES == 32 ? 4 : 2) /* rows of a register tile; divides NR */
+#define KB 64                                        /* data rows in a block */
 #define MAX_CHUNKS 32
-#define PARTIAL_BYTES ((int64_t)64 << 20)                 /* all partial sums together */
+#define PARTIAL_BYTES ((int64_t)64 << 20) /* all partial sums together */
 
 static int64_t padded(int64_t P) { return round_up(P, NR); }
 
@@ -38,22 +38,22 @@ static int64_t gram_work(int64_t n, int64_t p, int64_t t) {
 }
 
 /* T (MR, nv * VL) += A^T B over `rows` data rows, added to G in double. A and B are columns of packed panels. */
-#define TILE(nv)                                                                                                       \
-    static void tile_##nv(double *restrict G, int64_t g_row, const real *restrict A, const real *restrict B,           \
-                          int64_t a_width, int64_t b_width, int64_t rows) {                                            \
-        vreal acc[MR][nv];                                                                                             \
-        for (int i = 0; i < MR; i++)                                                                                   \
-            for (int v = 0; v < nv; v++) acc[i][v] = v_zero();                                                         \
-        for (int64_t k = 0; k < rows; k++) {                                                                           \
-            vreal b[nv];                                                                                               \
-            for (int v = 0; v < nv; v++) b[v] = v_load(B + k * b_width + v * VL);                                      \
-            for (int i = 0; i < MR; i++) {                                                                             \
-                vreal a = v_set1(A[k * a_width + i]);                                                                  \
-                for (int v = 0; v < nv; v++) acc[i][v] = v_fma(a, b[v], acc[i][v]);                                    \
-            }                                                                                                          \
-        }                                                                                                              \
-        for (int i = 0; i < MR; i++)                                                                                   \
-            for (int v = 0; v < nv; v++) accumulate(G + i * g_row + v * VL, acc[i][v]);                                \
+#define TILE(nv)                                                                                             \
+    static void tile_##nv(double *restrict G, int64_t g_row, const real *restrict A, const real *restrict B, \
+                          int64_t a_width, int64_t b_width, int64_t rows) {                                  \
+        vreal acc[MR][nv];                                                                                   \
+        for (int i = 0; i < MR; i++)                                                                         \
+            for (int v = 0; v < nv; v++) acc[i][v] = v_zero();                                               \
+        for (int64_t k = 0; k < rows; k++) {                                                                 \
+            vreal b[nv];                                                                                     \
+            for (int v = 0; v < nv; v++) b[v] = v_load(B + k * b_width + v * VL);                            \
+            for (int i = 0; i < MR; i++) {                                                                   \
+                vreal a = v_set1(A[k * a_width + i]);                                                        \
+                for (int v = 0; v < nv; v++) acc[i][v] = v_fma(a, b[v], acc[i][v]);                          \
+            }                                                                                                \
+        }                                                                                                    \
+        for (int i = 0; i < MR; i++)                                                                         \
+            for (int v = 0; v < nv; v++) accumulate(G + i * g_row + v * VL, acc[i][v]);                      \
     }
 TILE(1)
 TILE(2)
@@ -141,8 +141,8 @@ static void gram_chunk(void *ctx, int64_t chunk) {
     }
 }
 
-static void gram(double *G, const real *X, int64_t x_row, const real *Y, int64_t y_row, const real *w, const real *shift,
-                 int64_t n, int64_t p, int64_t t, void *work) {
+static void gram(double *G, const real *X, int64_t x_row, const real *Y, int64_t y_row, const real *w,
+                 const real *shift, int64_t n, int64_t p, int64_t t, void *work) {
     int64_t P = p + t + 1, PP = padded(P);
     gram_ctx c = {X, Y, w, shift, x_row, y_row, n, p, t, chunk_count(n, P), NULL};
     c.work = (char *)(((uintptr_t)work + 63) / 64 * 64);

@@ -1,8 +1,8 @@
 /* hist.c: growing one tree of gradient boosting from histograms. See hist.h.
  *
- * The leaf with the largest gain is split next.  Of two new leaves the smaller one's histogram is added up, the other's is
- * their parent's minus it; one pass over the groups of columns does both and searches both for their best split while the
- * histograms are in cache.
+ * The leaf with the largest gain is split next.  Of two new leaves the smaller one's histogram is added up, the other's
+ * is their parent's minus it; one pass over the groups of columns does both and searches both for their best split
+ * while the histograms are in cache.
  */
 #include "../include/learn/hist.h"
 #include "../include/par.h"
@@ -30,19 +30,19 @@ typedef struct {
     const hist_rules *rules;
     hist_scale scale;
     int64_t groups, halves, capacity, used; /* halves: of groups, that hold columns */
-    hist_entry *entries, *gathered; /* (n) of all rows, and of a node's rows in their order */
-    uint32_t *rows, *spare;         /* (n) */
-    int64_t *lefts;                 /* (row chunks) */
-    hist_entry *hists;              /* (slots, groups, HIST_GROUP, HIST_BINS) */
+    hist_entry *entries, *gathered;         /* (n) of all rows, and of a node's rows in their order */
+    uint32_t *rows, *spare;                 /* (n) */
+    int64_t *lefts;                         /* (row chunks) */
+    hist_entry *hists;                      /* (slots, groups, HIST_GROUP, HIST_BINS) */
     int32_t *free_slots;
     int32_t free_count, slots;
     hist_node *nodes;
-    hist_leaf *leaves;              /* (capacity) */
-    int32_t *heap;                  /* (capacity) node numbers */
+    hist_leaf *leaves; /* (capacity) */
+    int32_t *heap;     /* (capacity) node numbers */
     int64_t heap_count;
-    uint8_t *allowed;               /* (2, features) columns that a new leaf may use */
-    uint8_t *node_sets;             /* (capacity, sets) interaction sets that a node may use */
-    hist_split *found;              /* (2, halves) best of each half group */
+    uint8_t *allowed;   /* (2, features) columns that a new leaf may use */
+    uint8_t *node_sets; /* (capacity, sets) interaction sets that a node may use */
+    hist_split *found;  /* (2, halves) best of each half group */
     /* the job of the loop over groups */
     int32_t build, subtract, search[2]; /* node numbers or -1 */
     /* the job of the loops over rows */
@@ -92,7 +92,8 @@ static void pack_body(void *ctx, int64_t chunk) {
     int bits = s->scale.count_bits;
     for (int64_t i = begin; i < end; i++) {
         out[2 * (i - begin)] = (int64_t)rint((double)s->g[i] * s->g_scale);
-        out[2 * (i - begin) + 1] = s->h ? (int64_t)((uint64_t)(int64_t)rint((double)s->h[i] * s->h_scale) << bits) + 1 : unit;
+        out[2 * (i - begin) + 1] =
+            s->h ? (int64_t)((uint64_t)(int64_t)rint((double)s->h[i] * s->h_scale) << bits) + 1 : unit;
         s->rows[i] = (uint32_t)i;
     }
 }
@@ -235,7 +236,8 @@ static void search_leaves(hist_state *s, int32_t a, int32_t b, int search_a, int
     s->search[1] = search_b ? b : -1;
     for (int w = 0; w < 2; w++)
         if (s->search[w] >= 0)
-            choose_columns(s, s->search[w], mix(s->rules->seed ^ mix((uint64_t)s->search[w])), s->allowed + w * d->features);
+            choose_columns(s, s->search[w], mix(s->rules->seed ^ mix((uint64_t)s->search[w])),
+                           s->allowed + w * d->features);
     int64_t cost = rows * d->features / 2 + 2 * d->features * 400;
     for_chunks(s, s->halves, group_body, cost > 2 * PAR_GRAIN);
     for (int w = 0; w < 2; w++) {
@@ -295,7 +297,8 @@ static int64_t partition(hist_state *s, const hist_node *p) {
 /* ---- the tree ---- */
 
 static void push(hist_state *s, int32_t node) {
-    if (s->rules->max_leaf_nodes < 0) { /* every split will be made: depth first, the smaller child first, keeps few histograms */
+    if (s->rules->max_leaf_nodes <
+        0) { /* every split will be made: depth first, the smaller child first, keeps few histograms */
         s->heap[s->heap_count++] = node;
         return;
     }
@@ -324,15 +327,23 @@ static int32_t pop(hist_state *s) {
     return top;
 }
 
-static void make_leaf(hist_state *s, int32_t id, int64_t start, int64_t end, int32_t depth, double g, double h, double lower,
-                      double upper) {
+static void make_leaf(hist_state *s, int32_t id, int64_t start, int64_t end, int32_t depth, double g, double h,
+                      double lower, double upper) {
     hist_sums sums = {.n = end - start, .g = g, .h = h, .lower = lower, .upper = upper};
     sums.value = best_value(g, h, s->rules->l2, lower, upper);
     s->leaves[id].sums = sums;
     s->leaves[id].slot = -1;
-    s->nodes[id] = (hist_node){.value = s->rules->shrinkage * sums.value, .weight = h, .lower = lower, .upper = upper,
-                               .samples = end - start, .start = start, .end = end, .left = -1, .right = -1,
-                               .feature = -1, .depth = depth};
+    s->nodes[id] = (hist_node){.value = s->rules->shrinkage * sums.value,
+                               .weight = h,
+                               .lower = lower,
+                               .upper = upper,
+                               .samples = end - start,
+                               .start = start,
+                               .end = end,
+                               .left = -1,
+                               .right = -1,
+                               .feature = -1,
+                               .depth = depth};
 }
 
 static int may_split(const hist_state *s, int32_t id) {
@@ -376,7 +387,8 @@ static void split_leaf(hist_state *s, int32_t id, int last) {
         else lower_left = upper_right = middle_value;
     }
     make_leaf(s, left, node->start, middle, node->depth + 1, split.gl, split.hl, lower_left, upper_left);
-    make_leaf(s, right, middle, node->end, node->depth + 1, sums.g - split.gl, sums.h - split.hl, lower_right, upper_right);
+    make_leaf(s, right, middle, node->end, node->depth + 1, sums.g - split.gl, sums.h - split.hl, lower_right,
+              upper_right);
     if (d->interaction)
         for (int64_t k = 0; k < d->sets; k++) {
             uint8_t in = s->node_sets[(int64_t)id * d->sets + k] && d->interaction[k * d->features + split.feature];
@@ -389,7 +401,8 @@ static void split_leaf(hist_state *s, int32_t id, int last) {
     }
     int left_is_small = middle - node->start <= node->end - middle;
     int32_t small = left_is_small ? left : right, large = left_is_small ? right : left;
-    int search_small = left_is_small ? split_left : split_right, search_large = left_is_small ? split_right : split_left;
+    int search_small = left_is_small ? split_left : split_right,
+        search_large = left_is_small ? split_right : split_left;
     s->leaves[small].slot = s->free_slots[--s->free_count];
     s->leaves[large].slot = s->leaves[id].slot;
     s->leaves[id].slot = -1;
@@ -407,7 +420,8 @@ static int64_t hist_capacity(const hist_data *d, const hist_rules *rules) {
 
 static int64_t slot_count(const hist_data *d, const hist_rules *rules) {
     int64_t most = hist_capacity(d, rules) / 2 + 2;
-    /* depth first, each waiting leaf is at least as large as all that is worked on before it: log2(n) of them at most */
+    /* depth first, each waiting leaf is at least as large as all that is worked on before it: log2(n) of them at most
+     */
     return rules->max_leaf_nodes < 0 ? i64_min(most, 64) : most;
 }
 
@@ -467,8 +481,8 @@ static int64_t hist_grow(const hist_data *d, const hist_rules *rules, const floa
     for (int64_t i = 0; i < d->n; i++) sum += s.entries[i];
     int64_t leaves = 1;
     s.used = 1;
-    make_leaf(&s, 0, 0, d->n, 0, (double)sum[0] * s.scale.g_unit, (double)(sum[1] >> s.scale.count_bits) * s.scale.h_unit,
-              -__builtin_inf(), __builtin_inf());
+    make_leaf(&s, 0, 0, d->n, 0, (double)sum[0] * s.scale.g_unit,
+              (double)(sum[1] >> s.scale.count_bits) * s.scale.h_unit, -__builtin_inf(), __builtin_inf());
     if (d->interaction) memset(s.node_sets, 1, (size_t)d->sets);
     if (may_split(&s, 0)) {
         s.leaves[0].slot = s.free_slots[--s.free_count];

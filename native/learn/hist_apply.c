@@ -62,8 +62,9 @@ static void bin_body(void *ctx, int64_t chunk) {
     }
 }
 
-static void bin(const void *X, int64_t n, int64_t features, int64_t row_stride, int64_t col_stride, const double *thresholds,
-                const int64_t *first, const uint8_t *categorical, int32_t missing_bin, uint8_t *bins, uint8_t *missing) {
+static void bin(const void *X, int64_t n, int64_t features, int64_t row_stride, int64_t col_stride,
+                const double *thresholds, const int64_t *first, const uint8_t *categorical, int32_t missing_bin,
+                uint8_t *bins, uint8_t *missing) {
     bin_job j = {X, n, features, row_stride, col_stride, thresholds, first, categorical, missing_bin, bins, missing};
     memset(missing, 0, (size_t)features);
     int64_t chunks = (n + ROW_CHUNK - 1) / ROW_CHUNK;
@@ -91,8 +92,7 @@ CT_INLINE int32_t step_down(const walk_job *j, int32_t at, const real *x) {
         int64_t code = v >= 0 && v < HIST_BINS ? (int64_t)v : -1;
         right = code < 0 || !(j->cats[(int64_t)s->value * 8 + (code >> 5)] >> (code & 31) & 1);
         if (code < 0) right = !(s->feature & HIST_MISSING_LEFT);
-    } else if (CT_UNLIKELY(v != v))
-        right = !(s->feature & HIST_MISSING_LEFT);
+    } else if (CT_UNLIKELY(v != v)) right = !(s->feature & HIST_MISSING_LEFT);
     return s->left + right;
 }
 

@@ -30,8 +30,8 @@ typedef struct {
     float *g, *h;
 } job;
 
-/* e^x, within 2 units in the last place, for |x| <= 708; outside, the value at the bound.  x = k ln 2 + r, |r| <= ln 2 / 2;
- * the polynomial is Taylor's of degree 12. */
+/* e^x, within 2 units in the last place, for |x| <= 708; outside, the value at the bound.  x = k ln 2 + r, |r| <= ln 2
+ * / 2; the polynomial is Taylor's of degree 12. */
 CT_INLINE double exp_of(double x) {
     x = x > 708 ? 708 : x;
     x = x < -708 ? -708 : x;

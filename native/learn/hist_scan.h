@@ -1,8 +1,8 @@
 /* hist_scan.h: the best split of one column from its histogram.
  *
- * With sums G and H of gradients and Hessians, a node's best value is -G / (H + l2) and its loss -G^2 / (H + l2) (Chen and
- * Guestrin, XGBoost, 2016, eq. 7).  Categories are ordered by G / (H + 10) and scanned like numbers (Fisher, On grouping for
- * maximum homogeneity, 1958); those of little support stay on the right.
+ * With sums G and H of gradients and Hessians, a node's best value is -G / (H + l2) and its loss -G^2 / (H + l2) (Chen
+ * and Guestrin, XGBoost, 2016, eq. 7).  Categories are ordered by G / (H + 10) and scanned like numbers (Fisher, On
+ * grouping for maximum homogeneity, 1958); those of little support stay on the right.
  */
 #ifndef CORTEN_HIST_SCAN_H
 #define CORTEN_HIST_SCAN_H
@@ -24,7 +24,7 @@ typedef struct {
 } hist_scale;
 
 typedef struct {
-    double gain, gl, hl;   /* sums of the left child */
+    double gain, gl, hl; /* sums of the left child */
     int64_t nl;
     int32_t feature;
     uint32_t cats[8];
@@ -86,7 +86,8 @@ static void scan_cuts(const hist_prefix *p, int count, const hist_sums *s, const
         }
     } else
         for (int b = 0; b < count; b++) {
-            int ok = p->count[b] >= leaf && n - p->count[b] >= leaf && p->h[b] >= MIN_HESSIAN && s->h - p->h[b] >= MIN_HESSIAN;
+            int ok = p->count[b] >= leaf && n - p->count[b] >= leaf && p->h[b] >= MIN_HESSIAN &&
+                     s->h - p->h[b] >= MIN_HESSIAN;
             gain[b] = ok ? split_gain(s, p->g[b], p->h[b], rules->l2, monotonic) : -1;
         }
     double top = best->gain;
@@ -106,8 +107,8 @@ static void scan_cuts(const hist_prefix *p, int count, const hist_sums *s, const
     best->categorical = 0;
 }
 
-static void scan_numbers(const hist_data *d, const hist_rules *rules, const hist_scale *scale, int32_t f, const hist_entry *hist,
-                         const hist_sums *s, hist_prefix *p, hist_split *best) {
+static void scan_numbers(const hist_data *d, const hist_rules *rules, const hist_scale *scale, int32_t f,
+                         const hist_entry *hist, const hist_sums *s, hist_prefix *p, hist_split *best) {
     int present = d->present[f], missing = d->has_missing[f], monotonic = d->monotonic ? d->monotonic[f] : 0;
     hist_entry none = {0, 0};
     int cuts = present - 1 + missing; /* with missing values: also present against missing */
@@ -115,10 +116,10 @@ static void scan_numbers(const hist_data *d, const hist_rules *rules, const hist
     scan_cuts(p, cuts, s, rules, monotonic, 0, p->gain, best);
     if (missing) {
         prefix_sums(hist, present - 1, hist[d->missing_bin], scale, p);
-        /* from the right, as the last of equal gains wins there; it differs only in which of several equal cuts is taken */
+        /* from the right, as the last of equal gains wins there; it differs only in which of several equal cuts is
+         * taken */
         scan_cuts(p, present - 1, s, rules, monotonic, 1, p->gain, best);
-    } else if (best->feature == f && best->gain > 0)
-        best->missing_left = best->nl > s->n - best->nl;
+    } else if (best->feature == f && best->gain > 0) best->missing_left = best->nl > s->n - best->nl;
 }
 
 static void scan_categories(const hist_data *d, const hist_rules *rules, const hist_scale *scale, int32_t f,

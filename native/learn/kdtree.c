@@ -29,7 +29,8 @@ static void split(const build_ctx *s, int32_t *order, int64_t count, int64_t k, 
     int64_t lo = 0, hi = count - 1;
     while (lo < hi) {
         int32_t a = order[lo], b = order[(lo + hi) / 2], c = order[hi];
-        int32_t pivot = BEFORE(a, b) ? (BEFORE(b, c) ? b : (BEFORE(a, c) ? c : a)) : (BEFORE(a, c) ? a : (BEFORE(b, c) ? c : b));
+        int32_t pivot =
+            BEFORE(a, b) ? (BEFORE(b, c) ? b : (BEFORE(a, c) ? c : a)) : (BEFORE(a, c) ? a : (BEFORE(b, c) ? c : b));
         int64_t i = lo, j = hi;
         while (i <= j) {
             while (BEFORE(order[i], pivot)) i++;
@@ -39,12 +40,9 @@ static void split(const build_ctx *s, int32_t *order, int64_t count, int64_t k, 
                 order[i++] = order[j], order[j--] = swap;
             }
         }
-        if (left <= j)
-            hi = j;
-        else if (left >= i)
-            lo = i;
-        else
-            break;
+        if (left <= j) hi = j;
+        else if (left >= i) lo = i;
+        else break;
     }
 #undef BEFORE
 #undef KEY
@@ -251,7 +249,13 @@ static void nearest_chunk(void *arg, int64_t chunk) {
 static int64_t nearest_work(int64_t k) { return CHUNKS * k * (int64_t)sizeof(near); }
 
 static void nearest(int64_t *index, real *distance, const kd_tree *t, const real *X, int64_t q, int64_t k, void *work) {
-    query_ctx s = {.t = t, .X = X, .q = q, .k = k, .index = index, .distance = distance, .work = work,
+    query_ctx s = {.t = t,
+                   .X = X,
+                   .q = q,
+                   .k = k,
+                   .index = index,
+                   .distance = distance,
+                   .work = work,
                    .chunks = par_count(q, 2000.0 + (t->flat ? (double)t->n * (double)t->d / 16 : 0), CHUNKS)};
     par_for(s.chunks, nearest_chunk, &s);
 }
@@ -297,10 +301,8 @@ static void distances(const kd_tree *t, int rows, const real *const *x, int64_t 
     const real *panel = t->panels + leaf * t->d * PANEL_WIDTH;
     switch (t->metric) {
     case METRIC_EUCLIDEAN:
-        if (rows == 1)
-            panel_distance(METRIC_EUCLIDEAN, 2, 1, t->d, x, panel, e);
-        else
-            panel_distance(METRIC_EUCLIDEAN, 2, PANEL_ROWS, t->d, x, panel, e);
+        if (rows == 1) panel_distance(METRIC_EUCLIDEAN, 2, 1, t->d, x, panel, e);
+        else panel_distance(METRIC_EUCLIDEAN, 2, PANEL_ROWS, t->d, x, panel, e);
         break;
     case METRIC_MANHATTAN: panel_distance(METRIC_MANHATTAN, 1, rows == 1 ? 1 : PANEL_ROWS, t->d, x, panel, e); break;
     case METRIC_CHEBYSHEV: panel_distance(METRIC_CHEBYSHEV, 1, rows == 1 ? 1 : PANEL_ROWS, t->d, x, panel, e); break;
@@ -336,8 +338,15 @@ static void within_chunk(void *arg, int64_t chunk) {
 
 static void within(int64_t *count, const int64_t *start, int64_t *index, real *distance, const kd_tree *t,
                    const real *X, int64_t q, double radius) {
-    query_ctx s = {.t = t, .X = X, .q = q, .index = index, .distance = distance, .start = start, .count = count,
-                   .radius = (real)radius, .chunks = par_count(q, 2000.0, CHUNKS)};
+    query_ctx s = {.t = t,
+                   .X = X,
+                   .q = q,
+                   .index = index,
+                   .distance = distance,
+                   .start = start,
+                   .count = count,
+                   .radius = (real)radius,
+                   .chunks = par_count(q, 2000.0, CHUNKS)};
     par_for(s.chunks, within_chunk, &s);
 }
 
@@ -358,10 +367,8 @@ static int64_t leaf_node(const kd_tree *t, int64_t leaf) {
     int64_t at = 0, f = 0, m = t->leaves;
     while (m > 1) {
         int64_t ml = (m + 1) / 2;
-        if (leaf < f + ml)
-            at = at + 1, m = ml;
-        else
-            at = at + 2 * ml, f += ml, m -= ml;
+        if (leaf < f + ml) at = at + 1, m = ml;
+        else at = at + 2 * ml, f += ml, m -= ml;
     }
     return at;
 }

@@ -7,8 +7,8 @@
 #include "../include/learn/panel.h"
 #include "../include/par.h"
 
-/* |x|^2 added up in the order of panel_dot: the distance of a row to itself, |x|^2 + |x|^2 - 2 x.x, is zero exactly, and
- * a sparse row, which skips zeros, gets the same bits as a dense one. */
+/* |x|^2 added up in the order of panel_dot: the distance of a row to itself, |x|^2 + |x|^2 - 2 x.x, is zero exactly,
+ * and a sparse row, which skips zeros, gets the same bits as a dense one. */
 static real squared_norm(const real *x, int64_t count) {
     real sum = 0;
     for (int64_t k = 0; k < count; k++) sum = s_fma(x[k], x[k], sum);
@@ -124,8 +124,15 @@ static void block(void *const *out, const kernel_spec *spec, const real *A, int6
     for (int64_t first = 0; first < m; first += 256) {
         int64_t count = i64_min(256, m - first);
         for (int64_t i = 0; i < count; i++) a_norms[i] = squared_norm(A + (first + i) * d, d);
-        block_ctx s = {.out = out + first, .spec = spec, .A = A + first * d, .packed = packed, .norms = norms,
-                       .m = count, .n = n, .d = d, .a_norms = a_norms};
+        block_ctx s = {.out = out + first,
+                       .spec = spec,
+                       .A = A + first * d,
+                       .packed = packed,
+                       .norms = norms,
+                       .m = count,
+                       .n = n,
+                       .d = d,
+                       .a_norms = a_norms};
         s.chunks = i64_min(panel_count(n), par_count(n, (double)count * (double)(d + 16) / 16, 64));
         par_for(s.chunks, block_chunk, &s);
     }
@@ -159,8 +166,17 @@ static void block_csr_chunk(void *arg, int64_t chunk) {
 static void block_csr(void *const *out, const kernel_spec *spec, const real *A_packed, const real *A_norms, int64_t m,
                       const real *data, const int32_t *indices, const int32_t *indptr, const real *norms, int64_t n,
                       int64_t d) {
-    block_ctx s = {.out = out, .spec = spec, .packed = A_packed, .norms = norms, .m = m, .n = n, .d = d,
-                   .data = data, .a_norms = A_norms, .indices = indices, .indptr = indptr};
+    block_ctx s = {.out = out,
+                   .spec = spec,
+                   .packed = A_packed,
+                   .norms = norms,
+                   .m = m,
+                   .n = n,
+                   .d = d,
+                   .data = data,
+                   .a_norms = A_norms,
+                   .indices = indices,
+                   .indptr = indptr};
     s.chunks = par_count(n, (double)m * (double)indptr[n] / (double)(n ? n : 1) / 8, 64);
     par_for(s.chunks, block_csr_chunk, &s);
 }

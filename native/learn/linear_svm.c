@@ -97,8 +97,8 @@ static int64_t classify(real *w, double *a, const linear_rows *X, const double *
 }
 
 static int64_t regress(real *w, double *b, const linear_rows *X, const double *y, const double *upper,
-                       const double *diag, double epsilon, double tol, int64_t max_iter, uint64_t *seed,
-                       int32_t *order, double *square, double *first) {
+                       const double *diag, double epsilon, double tol, int64_t max_iter, uint64_t *seed, int32_t *order,
+                       double *square, double *first) {
     int64_t n = X->n, iter = 0;
     squares(X, diag, square);
     for (int64_t i = 0; i < n; i++) order[i] = (int32_t)i;
@@ -109,14 +109,10 @@ static int64_t regress(real *w, double *b, const linear_rows *X, const double *y
             int64_t i = order[s];
             double g = product(X, i, w) - y[i] + diag[i] * b[i], h = square[i], up = g + epsilon, down = g - epsilon;
             double violation;
-            if (b[i] == 0)
-                violation = up < 0 ? -up : down > 0 ? down : 0;
-            else if (b[i] >= upper[i])
-                violation = up > 0 ? up : 0;
-            else if (b[i] <= -upper[i])
-                violation = down < 0 ? -down : 0;
-            else
-                violation = b[i] > 0 ? fabs(up) : fabs(down);
+            if (b[i] == 0) violation = up < 0 ? -up : down > 0 ? down : 0;
+            else if (b[i] >= upper[i]) violation = up > 0 ? up : 0;
+            else if (b[i] <= -upper[i]) violation = down < 0 ? -down : 0;
+            else violation = b[i] > 0 ? fabs(up) : fabs(down);
             total += violation;
             if (!(h > 0)) continue;
             double d = up < h * b[i] ? -up / h : down > h * b[i] ? -down / h : -b[i];
@@ -167,10 +163,8 @@ static int64_t sparse(double *w, double *margin, const linear_rows *XT, const do
             }
             g *= 2, h = 2 * h > 1e-12 ? 2 * h : 1e-12;
             double up = g + 1, down = g - 1, violation;
-            if (w[j] == 0)
-                violation = up < 0 ? -up : down > 0 ? down : 0;
-            else
-                violation = w[j] > 0 ? fabs(up) : fabs(down);
+            if (w[j] == 0) violation = up < 0 ? -up : down > 0 ? down : 0;
+            else violation = w[j] > 0 ? fabs(up) : fabs(down);
             total += violation;
             double d = up < h * w[j] ? -up / h : down > h * w[j] ? -down / h : -w[j];
             if (fabs(d) < 1e-14) continue;

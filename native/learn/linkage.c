@@ -114,7 +114,11 @@ static real ward_distance(const ward_ctx *s, int64_t i, int64_t j) {
 
 static void ward(int64_t n, int64_t d, int64_t pad, real *centroids, real *sizes, int64_t *a, int64_t *b,
                  double *distance, int32_t *chain, int64_t *length, int64_t *done, int64_t count) {
-    ward_ctx s = {.n = n, .d = d, .pad = pad, .centroids = centroids, .sizes = sizes,
+    ward_ctx s = {.n = n,
+                  .d = d,
+                  .pad = pad,
+                  .centroids = centroids,
+                  .sizes = sizes,
                   .chunks = par_count(n, (double)d / 8, CHUNKS)};
     for (; count > 0 && *done < n - 1; count--, ++*done) {
         if (*length == 0) {
@@ -186,8 +190,13 @@ static void order_chunk(void *arg, int64_t chunk) {
 
 static void order(const point_columns *P, int64_t *ordering, double *reach, int64_t *predecessor, const double *core,
                   uint8_t *done_flags, double max_eps, int decimals, int64_t *done, int64_t count) {
-    order_ctx s = {.P = P, .reach = reach, .predecessor = predecessor, .done = done_flags, .max_eps = max_eps,
-                   .scale = pow(10, decimals), .chunks = par_count(P->n, (double)P->d / 8 + 4, CHUNKS)};
+    order_ctx s = {.P = P,
+                   .reach = reach,
+                   .predecessor = predecessor,
+                   .done = done_flags,
+                   .max_eps = max_eps,
+                   .scale = pow(10, decimals),
+                   .chunks = par_count(P->n, (double)P->d / 8 + 4, CHUNKS)};
     for (; count > 0 && *done < P->n; count--, ++*done) {
         int64_t point = -1;
         for (int64_t i = 0; i < P->n; i++)

@@ -104,8 +104,7 @@ static void add_sample(const assign_ctx *s, int64_t chunk, int64_t i, int64_t la
     real w = s->weight ? s->weight[i] : 1;
     real *sum = s->sums + (chunk * s->k + label) * X->d;
     s->counts[chunk * s->k + label] += w;
-    if (!X->indices)
-        add_row(X->d, sum, w, X->data + i * X->d);
+    if (!X->indices) add_row(X->d, sum, w, X->data + i * X->d);
     else
         for (int32_t p = X->indptr[i]; p < X->indptr[i + 1]; p++) sum[X->indices[p]] += w * X->data[p];
 }
@@ -251,9 +250,16 @@ static void inertia_chunk(void *arg, int64_t chunk) {
     s->partial[chunk] = sum;
 }
 
-static double inertia(real *distances, const lloyd_rows *X, const real *sample_weight, const real *centers,
-                      int64_t k, const int32_t *labels, int64_t only, double *partial) {
-    inertia_ctx s = {X, sample_weight, centers, labels, distances, partial, partial + CHUNKS, only,
+static double inertia(real *distances, const lloyd_rows *X, const real *sample_weight, const real *centers, int64_t k,
+                      const int32_t *labels, int64_t only, double *partial) {
+    inertia_ctx s = {X,
+                     sample_weight,
+                     centers,
+                     labels,
+                     distances,
+                     partial,
+                     partial + CHUNKS,
+                     only,
                      i64_min(CHUNKS, ceil_div(X->n, 1024))};
     center_norms(X, centers, k, partial + CHUNKS);
     par_for(s.chunks, inertia_chunk, &s);
@@ -370,13 +376,11 @@ static void seed_chunk(void *arg, int64_t chunk) {
     const seed_ctx *s = arg;
     par_range rows = par_chunk(s->X->n, s->chunks, chunk, PANEL_ROWS);
     for (int64_t p = 0; p < panel_count(s->T); p++) {
-        double potential[PANEL_VECS * VBYTES / sizeof(real)] = {0}; /* here, not in the shared array: no false sharing */
-        if (s->X->indices)
-            seed_csr(s, rows, p, potential);
-        else if (panel_vecs(s->T, p) == 1)
-            seed_dense(s, 1, rows, p, potential);
-        else
-            seed_dense(s, PANEL_VECS, rows, p, potential);
+        double potential[PANEL_VECS * VBYTES / sizeof(real)] = {
+            0}; /* here, not in the shared array: no false sharing */
+        if (s->X->indices) seed_csr(s, rows, p, potential);
+        else if (panel_vecs(s->T, p) == 1) seed_dense(s, 1, rows, p, potential);
+        else seed_dense(s, PANEL_VECS, rows, p, potential);
         for (int64_t t = p * PANEL_WIDTH; t < i64_min(s->T, (p + 1) * PANEL_WIDTH); t++)
             s->potentials[chunk * s->T + t] = potential[t - p * PANEL_WIDTH];
     }
@@ -385,7 +389,8 @@ static void seed_chunk(void *arg, int64_t chunk) {
 static void seed_distances(void *const *distances, double *potentials, const lloyd_rows *X, const real *sample_weight,
                            const real *closest, const real *candidates, int64_t T, void *work) {
     real *packed = work, *norm = packed + panel_size(T, X->d);
-    for (int64_t p = 0; p < panel_count(T); p++) panel_pack(T, X->d, candidates, X->d, p, packed + p * X->d * PANEL_WIDTH);
+    for (int64_t p = 0; p < panel_count(T); p++)
+        panel_pack(T, X->d, candidates, X->d, p, packed + p * X->d * PANEL_WIDTH);
     for (int64_t t = 0; t < panel_count(T) * PANEL_WIDTH; t++)
         norm[t] = t < T ? row_dot(X->d, candidates + t * X->d, candidates + t * X->d) : 0;
     seed_ctx s = {X, sample_weight, closest, distances, potentials, packed, norm, T, seed_chunks(X->n)};
@@ -430,8 +435,15 @@ static void elkan_start_chunk(void *arg, int64_t chunk) {
 static void elkan_start(int32_t *labels, real *upper, real *lower, const lloyd_rows *X, const real *centers,
                         const real *half, int64_t k, void *work) {
     center_norms(X, centers, k, work);
-    assign_ctx s = {.X = X, .centers = centers, .labels = labels, .upper = upper, .lower = lower, .half = half,
-                    .c_norms = work, .k = k, .chunks = chunk_count(X->n, k)};
+    assign_ctx s = {.X = X,
+                    .centers = centers,
+                    .labels = labels,
+                    .upper = upper,
+                    .lower = lower,
+                    .half = half,
+                    .c_norms = work,
+                    .k = k,
+                    .chunks = chunk_count(X->n, k)};
     par_for(s.chunks, elkan_start_chunk, &s);
 }
 
@@ -466,8 +478,13 @@ static void elkan_chunk(void *arg, int64_t chunk) {
 static void elkan_assign(int32_t *labels, real *upper, real *lower, double *sums, double *weights, const lloyd_rows *X,
                          const real *sample_weight, const real *centers, const real *half, const real *next, int64_t k,
                          void *work) {
-    assign_ctx s = {.weight = sample_weight, .centers = centers, .labels = labels, .upper = upper, .lower = lower,
-                    .half = half, .next = next};
+    assign_ctx s = {.weight = sample_weight,
+                    .centers = centers,
+                    .labels = labels,
+                    .upper = upper,
+                    .lower = lower,
+                    .half = half,
+                    .next = next};
     carve(&s, X, k, sums != NULL, work);
     s.c_norms = work; /* no packed centres here */
     center_norms(X, centers, k, work);
@@ -502,8 +519,6 @@ static void elkan_shift(real *upper, real *lower, const int32_t *labels, const r
 
 extern const ct_lloyd_api CT_NAME(ct_lloyd);
 const ct_lloyd_api CT_NAME(ct_lloyd) = {
-    assign_work, norms,          assign,      inertia,     seed_chunks,  seed_work,
-    seed_distances, seed_search, elkan_start, elkan_assign, elkan_shift,
-    column_means,
-    shift_rows,
+    assign_work, norms,       assign,       inertia,     seed_chunks,  seed_work,  seed_distances,
+    seed_search, elkan_start, elkan_assign, elkan_shift, column_means, shift_rows,
 };

@@ -47,12 +47,9 @@ static real kth_best(real *x, int64_t n, int64_t k) { /* reorders x */
                 x[i++] = x[j], x[j--] = swap;
             }
         }
-        if (k <= j)
-            hi = j;
-        else if (k >= i)
-            lo = i;
-        else
-            break;
+        if (k <= j) hi = j;
+        else if (k >= i) lo = i;
+        else break;
     }
     return x[k];
 }
@@ -141,8 +138,18 @@ static void nearest_tile(void *arg, int64_t tile) {
 
 static void screen_nearest(int32_t *candidate, real *score, int32_t *count, const real *X, const real *packed,
                            const real *bias, int64_t n, int64_t d, int64_t q, int64_t k, const double *slack) {
-    screen_ctx s = {.candidate = candidate, .count = count, .score = score, .X = X, .packed = packed, .bias = bias,
-                    .slack = slack, .n = n, .d = d, .q = q, .k = k, .room = capacity(k)};
+    screen_ctx s = {.candidate = candidate,
+                    .count = count,
+                    .score = score,
+                    .X = X,
+                    .packed = packed,
+                    .bias = bias,
+                    .slack = slack,
+                    .n = n,
+                    .d = d,
+                    .q = q,
+                    .k = k,
+                    .room = capacity(k)};
     if (s.room > MOST) { /* so many neighbours that a screen saves little */
         for (int64_t i = 0; i < q; i++) count[i] = -1;
         return;
@@ -169,9 +176,10 @@ static void within_tile(void *arg, int64_t tile) {
         }
 }
 
-static void screen_within(uint64_t *mask, int64_t *most, const real *X, const real *packed, const real *bias, int64_t n, int64_t d,
-                          int64_t q, const double *least) {
-    screen_ctx s = {.X = X, .packed = packed, .bias = bias, .least = least, .mask = mask, .most = most, .n = n, .d = d, .q = q};
+static void screen_within(uint64_t *mask, int64_t *most, const real *X, const real *packed, const real *bias, int64_t n,
+                          int64_t d, int64_t q, const double *least) {
+    screen_ctx s = {
+        .X = X, .packed = packed, .bias = bias, .least = least, .mask = mask, .most = most, .n = n, .d = d, .q = q};
     par_for(ceil_div(q, TILE), within_tile, &s);
 }
 
@@ -258,8 +266,18 @@ static void refine_chunk(void *arg, int64_t chunk) {
 static void refine_nearest(int64_t *index, double *distance, const real *X, const real *Y, int64_t n, int64_t d,
                            int64_t q, int64_t k, int metric, const int32_t *candidate, const int32_t *count,
                            int64_t room, void *work) {
-    refine_ctx s = {.index = index, .distance = distance, .X = X, .Y = Y, .n = n, .d = d, .q = q, .k = k,
-                    .metric = metric, .candidate = candidate, .count = count, .work = work,
+    refine_ctx s = {.index = index,
+                    .distance = distance,
+                    .X = X,
+                    .Y = Y,
+                    .n = n,
+                    .d = d,
+                    .q = q,
+                    .k = k,
+                    .metric = metric,
+                    .candidate = candidate,
+                    .count = count,
+                    .work = work,
                     .chunks = par_count(q, (double)(k * d), CHUNKS)};
     s.room = room;
     par_for(s.chunks, refine_chunk, &s);
@@ -284,8 +302,19 @@ static void refine_within_chunk(void *arg, int64_t chunk) {
 static void refine_within(int64_t *count, int64_t *index, double *distance, const int64_t *start, const uint64_t *mask,
                           int64_t width, const real *X, const real *Y, int64_t n, int64_t d, int64_t q, int metric,
                           double radius) {
-    refine_ctx s = {.index = index, .counts = count, .distance = distance, .X = X, .Y = Y, .n = n, .d = d, .q = q,
-                    .metric = metric, .start = start, .mask = mask, .width = width, .radius = radius,
+    refine_ctx s = {.index = index,
+                    .counts = count,
+                    .distance = distance,
+                    .X = X,
+                    .Y = Y,
+                    .n = n,
+                    .d = d,
+                    .q = q,
+                    .metric = metric,
+                    .start = start,
+                    .mask = mask,
+                    .width = width,
+                    .radius = radius,
                     .chunks = par_count(q, (double)d * 16, CHUNKS)};
     par_for(s.chunks, refine_within_chunk, &s);
 }

@@ -1,8 +1,8 @@
 /* sgd.c: stochastic gradient descent on linear models, one row at a time.
  *
  *   w <- (1 - eta alpha (1 - rho)) w - eta L'(y, w x + b) x,   and for l1 the cumulative truncation of
- *   Tsuruoka, Tsujii, Ananiadou 2009.  Averages by Bottou's sparse trick (2012), rates as in scikit-learn, passive-aggressive
- *   steps after Crammer et al. 2006.
+ *   Tsuruoka, Tsujii, Ananiadou 2009.  Averages by Bottou's sparse trick (2012), rates as in scikit-learn,
+ * passive-aggressive steps after Crammer et al. 2006.
  *
  * The weights are w = wscale * v, so that weight decay costs one product a row.
  */
@@ -178,8 +178,7 @@ static int run(sgd_problem *s, int64_t rows) {
             if (s->rate == SGD_PA1) {
                 if (norm == 0) continue;
                 update = fmin(s->eta0, value / norm);
-            } else
-                update = value / (norm + 0.5 / s->eta0);
+            } else update = value / (norm + 0.5 / s->eta0);
             if (s->loss == SGD_HINGE) update *= y;
             else if (y - p < 0) update = -update;
         } else {

@@ -1,7 +1,7 @@
 /* smo.c: sequential minimal optimisation in working sets.
  *
- * Platt (1998); choice of the second variable: Fan, Chen and Lin, "Working set selection using second order information"
- * (2005); working sets of many variables: Joachims (1999), and Wen et al., "ThunderSVM" (2018).
+ * Platt (1998); choice of the second variable: Fan, Chen and Lin, "Working set selection using second order
+ * information" (2005); working sets of many variables: Joachims (1999), and Wen et al., "ThunderSVM" (2018).
  */
 #include "../include/learn/smo.h"
 
@@ -44,12 +44,9 @@ static double kth_largest(double *x, int64_t n, int64_t k) {
                 x[i++] = x[j], x[j--] = swap;
             }
         }
-        if (k <= j)
-            hi = j;
-        else if (k >= i)
-            lo = i;
-        else
-            break;
+        if (k <= j) hi = j;
+        else if (k >= i) lo = i;
+        else break;
     }
     return x[k];
 }

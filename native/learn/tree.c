@@ -4,8 +4,8 @@
  * ascend inside each node and the columns are read front to back.  Every node has its own random stream, a hash of its
  * parent's and its side: the tree does not depend on the order in which nodes are worked off, nor on who works on them.
  *
- * With several workers, nodes of more than TASK_ROWS rows are split one after another, columns in parallel; smaller ones
- * become tasks, whole subtrees in parallel.
+ * With several workers, nodes of more than TASK_ROWS rows are split one after another, columns in parallel; smaller
+ * ones become tasks, whole subtrees in parallel.
  */
 #include "../include/learn/tree.h"
 #include "../include/par.h"
@@ -71,7 +71,9 @@ CT_INLINE uint64_t mix(uint64_t z) {
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return z ^ (z >> 31);
 }
-CT_INLINE int64_t below(uint64_t random, int64_t n) { return (int64_t)(((unsigned __int128)random * (uint64_t)n) >> 64); }
+CT_INLINE int64_t below(uint64_t random, int64_t n) {
+    return (int64_t)(((unsigned __int128)random * (uint64_t)n) >> 64);
+}
 CT_INLINE double uniform(uint64_t random) { return (double)(random >> 11) * 0x1p-53; }
 
 /* ---- sums of a node ---- */
@@ -185,38 +187,38 @@ static double sum_node(tree_state *s, tree_worker *worker, tree_place *place, do
 /* ---- one column ---- */
 
 /* Packs ranks and payloads; finds the extreme ranks of present values and the number of missing ones. */
-#define GATHER(name, key_type, rank_type)                                                                        \
+#define GATHER(name, key_type, rank_type)                                                                             \
     static void name(const tree_grower *g, const tree_place *place, const rank_type *rank, int bits, uint32_t absent, \
-                     key_type *keys, uint32_t *low, uint32_t *high, int64_t *missing) {                          \
-        const uint32_t *row = g->row + place->start;                                                             \
-        int64_t n = place->end - place->start, gone = 0;                                                         \
-        uint32_t lo = NO_RANK, hi = 0;                                                                           \
-        if (g->counted) {                                                                                        \
-            const uint16_t *p = g->payload + place->start;                                                       \
-            for (int64_t i = 0; i < n; i++) {                                                                    \
-                uint32_t r = rank[row[i]];                                                                       \
-                lo = r < lo ? r : lo;                                                                            \
-                hi = r > hi ? r : hi;                                                                            \
-                keys[i] = (key_type)r << bits | p[i];                                                            \
-            }                                                                                                    \
-        } else                                                                                                   \
-            for (int64_t i = 0; i < n; i++) {                                                                    \
-                uint32_t r = rank[row[i]];                                                                       \
-                lo = r < lo ? r : lo;                                                                            \
-                hi = r > hi ? r : hi;                                                                            \
-                keys[i] = (key_type)r << bits | (key_type)i;                                                     \
-            }                                                                                                    \
-        if (hi == absent) {                                                                                      \
-            hi = 0;                                                                                              \
-            for (int64_t i = 0; i < n; i++) {                                                                    \
-                uint32_t r = (uint32_t)(keys[i] >> bits);                                                        \
-                gone += r == absent;                                                                             \
-                if (r != absent && r > hi) hi = r;                                                               \
-            }                                                                                                    \
-        }                                                                                                        \
-        *low = lo;                                                                                               \
-        *high = hi;                                                                                              \
-        *missing = gone;                                                                                         \
+                     key_type *keys, uint32_t *low, uint32_t *high, int64_t *missing) {                               \
+        const uint32_t *row = g->row + place->start;                                                                  \
+        int64_t n = place->end - place->start, gone = 0;                                                              \
+        uint32_t lo = NO_RANK, hi = 0;                                                                                \
+        if (g->counted) {                                                                                             \
+            const uint16_t *p = g->payload + place->start;                                                            \
+            for (int64_t i = 0; i < n; i++) {                                                                         \
+                uint32_t r = rank[row[i]];                                                                            \
+                lo = r < lo ? r : lo;                                                                                 \
+                hi = r > hi ? r : hi;                                                                                 \
+                keys[i] = (key_type)r << bits | p[i];                                                                 \
+            }                                                                                                         \
+        } else                                                                                                        \
+            for (int64_t i = 0; i < n; i++) {                                                                         \
+                uint32_t r = rank[row[i]];                                                                            \
+                lo = r < lo ? r : lo;                                                                                 \
+                hi = r > hi ? r : hi;                                                                                 \
+                keys[i] = (key_type)r << bits | (key_type)i;                                                          \
+            }                                                                                                         \
+        if (hi == absent) {                                                                                           \
+            hi = 0;                                                                                                   \
+            for (int64_t i = 0; i < n; i++) {                                                                         \
+                uint32_t r = (uint32_t)(keys[i] >> bits);                                                             \
+                gone += r == absent;                                                                                  \
+                if (r != absent && r > hi) hi = r;                                                                    \
+            }                                                                                                         \
+        }                                                                                                             \
+        *low = lo;                                                                                                    \
+        *high = hi;                                                                                                   \
+        *missing = gone;                                                                                              \
     }
 GATHER(gather_32_2, uint32_t, uint16_t)
 GATHER(gather_32_4, uint32_t, uint32_t)
@@ -244,7 +246,8 @@ static void scan_both_ways(tree_scan *scan, tree_bench *bench, int64_t n, int64_
         int constrained = g->data->monotonic && g->data->monotonic[best->feature] != 0;
         if (g->rules->criterion == TREE_ABSOLUTE_ERROR) scan_absolute(scan, bench, best);
         else if (g->counted && !constrained) scan_counted(scan, bench, best);
-        else if (g->rules->criterion == TREE_SQUARED_ERROR && g->data->outputs == 1 && !constrained) scan_squares(scan, best);
+        else if (g->rules->criterion == TREE_SQUARED_ERROR && g->data->outputs == 1 && !constrained)
+            scan_squares(scan, best);
         else scan_any(scan, bench, best);
     }
 }
@@ -257,14 +260,20 @@ static void best_cut(const tree_grower *g, const tree_place *place, tree_bench *
     const float *values = d->values + d->first[f];
     int rank_bits = bits_of(distinct);
     int bits = g->counted ? g->weight_bits + bits_of((uint64_t)d->classes - 1) : bits_of((uint64_t)n - 1);
-    tree_scan scan = {.g = g, .place = place, .values = values, .keys = {.payload_bits = bits, .wide = rank_bits + bits > 32}};
+    tree_scan scan = {
+        .g = g, .place = place, .values = values, .keys = {.payload_bits = bits, .wide = rank_bits + bits > 32}};
     out->score = -__builtin_inf();
     if (scan.keys.wide) {
-        if (d->rank_bytes == 2) gather_64_2(g, place, (const uint16_t *)d->rank + f * d->n, bits, distinct, bench->keys, &low, &high, &missing);
-        else gather_64_4(g, place, (const uint32_t *)d->rank + f * d->n, bits, distinct, bench->keys, &low, &high, &missing);
+        if (d->rank_bytes == 2)
+            gather_64_2(g, place, (const uint16_t *)d->rank + f * d->n, bits, distinct, bench->keys, &low, &high,
+                        &missing);
+        else
+            gather_64_4(g, place, (const uint32_t *)d->rank + f * d->n, bits, distinct, bench->keys, &low, &high,
+                        &missing);
     } else {
         uint32_t *keys = (uint32_t *)bench->keys;
-        if (d->rank_bytes == 2) gather_32_2(g, place, (const uint16_t *)d->rank + f * d->n, bits, distinct, keys, &low, &high, &missing);
+        if (d->rank_bytes == 2)
+            gather_32_2(g, place, (const uint16_t *)d->rank + f * d->n, bits, distinct, keys, &low, &high, &missing);
         else gather_32_4(g, place, (const uint32_t *)d->rank + f * d->n, bits, distinct, keys, &low, &high, &missing);
     }
     out->constant = missing == n || (missing == 0 && values[high] <= values[low] + TINY_GAP);
@@ -275,10 +284,8 @@ static void best_cut(const tree_grower *g, const tree_place *place, tree_bench *
     } else if (scan.keys.wide && n <= 48) {
         insertion_sort64(bench->keys, n);
         scan.keys.keys = bench->keys;
-    } else if (scan.keys.wide)
-        scan.keys.keys = radix_sort64(bench->keys, bench->spare, n, bits, rank_bits);
-    else
-        scan.keys.keys = radix_sort32((uint32_t *)bench->keys, (uint32_t *)bench->spare, n, bits, rank_bits);
+    } else if (scan.keys.wide) scan.keys.keys = radix_sort64(bench->keys, bench->spare, n, bits, rank_bits);
+    else scan.keys.keys = radix_sort32((uint32_t *)bench->keys, (uint32_t *)bench->spare, n, bits, rank_bits);
     scan_both_ways(&scan, bench, n, missing, out);
     if (out->score > -__builtin_inf() && out->next != NO_RANK && gap_is_tiny(values, out->cut, out->next)) {
         scan.check_gap = 1;
@@ -291,7 +298,8 @@ static void best_cut(const tree_grower *g, const tree_place *place, tree_bench *
     out->threshold = out->next == NO_RANK ? __builtin_inf() : values[out->cut] / 2.0 + values[out->next] / 2.0;
 }
 
-/* One threshold, uniform between the column's extremes in the node (Geurts, Ernst, Wehenkel, Extremely randomized trees, 2006). */
+/* One threshold, uniform between the column's extremes in the node (Geurts, Ernst, Wehenkel, Extremely randomized
+ * trees, 2006). */
 static void random_cut(const tree_grower *g, const tree_place *place, tree_bench *bench, tree_split *out) {
     const tree_data *d = g->data;
     int32_t f = out->feature;
@@ -302,11 +310,16 @@ static void random_cut(const tree_grower *g, const tree_place *place, tree_bench
     tree_keys keys = {.keys = bench->keys, .payload_bits = bits, .wide = bits_of(distinct) + bits > 32};
     out->score = -__builtin_inf();
     if (keys.wide) {
-        if (d->rank_bytes == 2) gather_64_2(g, place, (const uint16_t *)d->rank + f * d->n, bits, distinct, bench->keys, &low, &high, &missing);
-        else gather_64_4(g, place, (const uint32_t *)d->rank + f * d->n, bits, distinct, bench->keys, &low, &high, &missing);
+        if (d->rank_bytes == 2)
+            gather_64_2(g, place, (const uint16_t *)d->rank + f * d->n, bits, distinct, bench->keys, &low, &high,
+                        &missing);
+        else
+            gather_64_4(g, place, (const uint32_t *)d->rank + f * d->n, bits, distinct, bench->keys, &low, &high,
+                        &missing);
     } else {
         uint32_t *k = (uint32_t *)bench->keys;
-        if (d->rank_bytes == 2) gather_32_2(g, place, (const uint16_t *)d->rank + f * d->n, bits, distinct, k, &low, &high, &missing);
+        if (d->rank_bytes == 2)
+            gather_32_2(g, place, (const uint16_t *)d->rank + f * d->n, bits, distinct, k, &low, &high, &missing);
         else gather_32_4(g, place, (const uint32_t *)d->rank + f * d->n, bits, distinct, k, &low, &high, &missing);
     }
     out->constant = missing == n || (missing == 0 && values[high] <= values[low] + TINY_GAP);
@@ -351,14 +364,14 @@ static void random_cut(const tree_grower *g, const tree_place *place, tree_bench
                 uint32_t r = key_rank(&keys, i), p = key_payload(&keys, i);
                 int goes_left = r <= a || (missing_left && r == distinct);
                 if (goes_left == side) continue;
-                error[side] = fenwick_add(bench, y_sorted, n, y_rank[p], payload_weight(g, place, p), &sw, &swy, &median[side]);
+                error[side] =
+                    fenwick_add(bench, y_sorted, n, y_rank[p], payload_weight(g, place, p), &sw, &swy, &median[side]);
             }
         }
         vl = median[0];
         vr = median[1];
         out->score = -error[0] - error[1];
-    } else
-        out->score = proxy(g, left, right, wl, wr);
+    } else out->score = proxy(g, left, right, wl, wr);
     if (d->monotonic && d->monotonic[f] && !keeps_monotonic(place, d->monotonic[f], vl, vr)) {
         out->score = -__builtin_inf();
         return;
@@ -382,7 +395,8 @@ static void search_body(void *ctx, int64_t chunk) {
 
 /* The best split of a node over randomly drawn columns: at least max_features of them, and as many more as it takes to
  * meet one that is not constant.  Equal scores: the first drawn. */
-static int search_node(tree_state *s, tree_worker *worker, tree_place *place, int parallel, int32_t *known, tree_split *best) {
+static int search_node(tree_state *s, tree_worker *worker, tree_place *place, int parallel, int32_t *known,
+                       tree_split *best) {
     const tree_data *d = s->g.data;
     const tree_rules *rules = s->g.rules;
     int64_t F = d->features, drawn = 0;
@@ -481,11 +495,18 @@ static int work_node(tree_state *s, tree_worker *worker, const tree_todo *todo, 
     int64_t width = d->outputs * d->classes;
     tree_node *node = &s->nodes[todo->node];
     double *value = s->value + (int64_t)todo->node * width;
-    tree_place place = {.start = todo->start, .end = todo->end, .lower = todo->lower, .upper = todo->upper, .seed = todo->seed};
+    tree_place place = {
+        .start = todo->start, .end = todo->end, .lower = todo->lower, .upper = todo->upper, .seed = todo->seed};
     int64_t n = todo->end - todo->start;
     double impurity = sum_node(s, worker, &place, value);
-    *node = (tree_node){.threshold = -2, .impurity = impurity, .weight = place.weight, .samples = n, .left = -1,
-                        .right = -1, .feature = -2, .depth = todo->depth};
+    *node = (tree_node){.threshold = -2,
+                        .impurity = impurity,
+                        .weight = place.weight,
+                        .samples = n,
+                        .left = -1,
+                        .right = -1,
+                        .feature = -2,
+                        .depth = todo->depth};
     if (d->monotonic) {
         if (value[0] < todo->lower) value[0] = todo->lower;
         if (value[0] > todo->upper) value[0] = todo->upper;
@@ -517,8 +538,8 @@ static int work_node(tree_state *s, tree_worker *worker, const tree_todo *todo, 
     return 1;
 }
 
-static void child_todos(const tree_state *s, const tree_todo *parent, int32_t feature, int64_t middle, double middle_value,
-                        int32_t known, tree_todo *left, tree_todo *right) {
+static void child_todos(const tree_state *s, const tree_todo *parent, int32_t feature, int64_t middle,
+                        double middle_value, int32_t known, tree_todo *left, tree_todo *right) {
     *left = *right = *parent;
     left->end = right->start = middle;
     left->depth = right->depth = parent->depth + 1;
@@ -589,7 +610,8 @@ static void grow_best_first(tree_state *s, tree_worker *worker, tree_todo first,
             int32_t known = 0;
             tree_open entry = {.todo = pending[c]};
             int wide = parallel && (pending[c].end - pending[c].start) * s->g.rules->max_features > 16 * PAR_GRAIN / 4;
-            entry.leaf = !work_node(s, worker, &pending[c], wide, 1, &known, &entry.middle, &entry.improvement, &entry.middle_value);
+            entry.leaf = !work_node(s, worker, &pending[c], wide, 1, &known, &entry.middle, &entry.improvement,
+                                    &entry.middle_value);
             while (known > 0) worker->constant[worker->constants[--known]] = 0;
             if (entry.leaf) continue;
             int64_t i = open++;
@@ -690,8 +712,8 @@ static int64_t grow_work(const tree_data *d, const tree_rules *rules, int64_t m,
     return h.used + round_up(table, 64) + 64;
 }
 
-static int64_t grow(const tree_data *d, const tree_rules *rules, const double *weight, const uint16_t *count, int workers,
-                    const tree_watch *watch, void *work) {
+static int64_t grow(const tree_data *d, const tree_rules *rules, const double *weight, const uint16_t *count,
+                    int workers, const tree_watch *watch, void *work) {
     tree_state *s = work;
     memset(s, 0, sizeof *s);
     int64_t m = 0, sum = 0, most = 1;
@@ -733,7 +755,8 @@ static int64_t grow(const tree_data *d, const tree_rules *rules, const double *w
         if (g->counted) g->payload[m] = (uint16_t)((uint32_t)d->y[i] << g->weight_bits | (count ? count[i] : 1u));
         g->row[m++] = (uint32_t)i;
     }
-    tree_todo first = {.start = 0, .end = m, .lower = -__builtin_inf(), .upper = __builtin_inf(), .seed = mix(rules->seed)};
+    tree_todo first = {
+        .start = 0, .end = m, .lower = -__builtin_inf(), .upper = __builtin_inf(), .seed = mix(rules->seed)};
     if (rules->max_leaf_nodes >= 2) grow_best_first(s, &s->workers[0], first, workers > 1);
     else {
         int64_t used = 1;

@@ -57,7 +57,8 @@ typedef struct {
 static void walk_block(const job *j, int64_t tree, par_range r, int32_t *leaf) {
     int64_t i = r.begin;
     for (; i + ROWS <= r.end; i += ROWS)
-        walk_together(j->steps, j->root[tree], j->X + i * j->row_stride, j->row_stride, j->col_stride, leaf + (i - r.begin));
+        walk_together(j->steps, j->root[tree], j->X + i * j->row_stride, j->row_stride, j->col_stride,
+                      leaf + (i - r.begin));
     for (; i < r.end; i++) leaf[i - r.begin] = walk(j->steps, j->root[tree], j->X + i * j->row_stride, j->col_stride);
 }
 
@@ -105,8 +106,14 @@ static void run(job *j, par_body body) {
 
 static void apply(const tree_step *steps, const int64_t *root, int64_t trees, const float *X, int64_t rows,
                   int64_t row_stride, int64_t col_stride, int64_t *leaf) {
-    job j = {.steps = steps, .root = root, .trees = trees, .X = X, .rows = rows, .row_stride = row_stride,
-             .col_stride = col_stride, .leaf = leaf};
+    job j = {.steps = steps,
+             .root = root,
+             .trees = trees,
+             .X = X,
+             .rows = rows,
+             .row_stride = row_stride,
+             .col_stride = col_stride,
+             .leaf = leaf};
     run(&j, apply_body);
 }
 
@@ -137,8 +144,17 @@ static void predict_row(const job *j) {
 
 static void predict(const tree_step *steps, const int64_t *root, int64_t trees, const double *value, int64_t width,
                     const float *X, int64_t rows, int64_t row_stride, int64_t col_stride, double scale, double *out) {
-    job j = {.steps = steps, .root = root, .trees = trees, .value = value, .width = width, .X = X, .rows = rows,
-             .row_stride = row_stride, .col_stride = col_stride, .scale = scale, .out = out};
+    job j = {.steps = steps,
+             .root = root,
+             .trees = trees,
+             .value = value,
+             .width = width,
+             .X = X,
+             .rows = rows,
+             .row_stride = row_stride,
+             .col_stride = col_stride,
+             .scale = scale,
+             .out = out};
     if (rows == 1) predict_row(&j);
     else run(&j, predict_body);
 }

@@ -1,8 +1,8 @@
 /* tree_scan.h: the best cut of one column inside one node.
  *
- * The keys of the node's rows lie sorted.  A scan walks them once and keeps the sums of the left side; every place where
- * the rank changes is a candidate, scored by a proxy that differs from the impurity decrease by terms that do not depend
- * on the cut (Breiman et al., Classification and Regression Trees, 1984, ch. 2 and 8):
+ * The keys of the node's rows lie sorted.  A scan walks them once and keeps the sums of the left side; every place
+ * where the rank changes is a candidate, scored by a proxy that differs from the impurity decrease by terms that do not
+ * depend on the cut (Breiman et al., Classification and Regression Trees, 1984, ch. 2 and 8):
  *
  *   gini             -wl (1 - sum_k lk^2 / wl^2) - wr (1 - sum_k rk^2 / wr^2)
  *   entropy          sum_k f(lk) - f(wl) + sum_k f(rk) - f(wr),   f(x) = x log2 x
@@ -31,48 +31,48 @@ typedef struct {
     const tree_data *data;
     const tree_rules *rules;
     const tree_watch *watch;
-    int64_t m;                 /* rows with a nonzero weight */
-    int counted;               /* one class output and whole weights: rows carry class << weight_bits | weight */
+    int64_t m;   /* rows with a nonzero weight */
+    int counted; /* one class output and whole weights: rows carry class << weight_bits | weight */
     int weight_bits;
-    uint32_t *row, *row_spare;       /* (m) row numbers, partitioned by node, ascending inside each */
+    uint32_t *row, *row_spare;         /* (m) row numbers, partitioned by node, ascending inside each */
     uint16_t *payload, *payload_spare; /* (m) when counted, along with row */
-    const double *weight;      /* (n) or NULL */
-    const double *xlogx;       /* x log2 x of whole numbers, when counted and entropy */
-    double *y, *w;             /* (m) targets and weights in the order of row, for the nodes at work (not counted) */
-    uint32_t *y_rank;          /* (m) ranks of y inside its node, for the absolute error */
-    double *y_sorted;          /* (m) */
+    const double *weight;              /* (n) or NULL */
+    const double *xlogx;               /* x log2 x of whole numbers, when counted and entropy */
+    double *y, *w;    /* (m) targets and weights in the order of row, for the nodes at work (not counted) */
+    uint32_t *y_rank; /* (m) ranks of y inside its node, for the absolute error */
+    double *y_sorted; /* (m) */
     volatile int stop;
 } tree_grower;
 
 typedef struct {
     int64_t start, end;
     double weight;
-    double lower, upper;       /* bounds on the value from monotonic constraints */
-    const double *total;       /* (outputs, classes) sums of weights by class, or of weight * y */
+    double lower, upper; /* bounds on the value from monotonic constraints */
+    const double *total; /* (outputs, classes) sums of weights by class, or of weight * y */
     double sum_squares;
     uint64_t seed;
 } tree_place;
 
 typedef struct {
     double score, threshold;
-    int64_t left;              /* rows that go left */
-    uint32_t cut;              /* ranks <= cut go left */
-    uint32_t next;             /* rank of the next row; NO_RANK: only missing values go right */
+    int64_t left;  /* rows that go left */
+    uint32_t cut;  /* ranks <= cut go left */
+    uint32_t next; /* rank of the next row; NO_RANK: only missing values go right */
     int32_t feature;
     uint8_t missing_left, constant, has_missing;
 } tree_split;
 
 /* Workspace of one worker. */
 typedef struct {
-    uint64_t *keys, *spare;    /* (m + SMALL_SORT) */
-    double *left, *right;      /* (outputs, classes) */
+    uint64_t *keys, *spare;                 /* (m + SMALL_SORT) */
+    double *left, *right;                   /* (outputs, classes) */
     double *fenwick_w, *fenwick_wy, *error; /* (m + 1) for the absolute error */
-    double *median;            /* (m + 1) */
+    double *median;                         /* (m + 1) */
 } tree_bench;
 
 typedef struct {
     const void *keys;
-    int wide, payload_bits;    /* wide: 64-bit keys */
+    int wide, payload_bits; /* wide: 64-bit keys */
 } tree_keys;
 
 CT_INLINE uint32_t key_rank(const tree_keys *k, int64_t i) {
@@ -135,12 +135,12 @@ typedef struct {
     const tree_grower *g;
     const tree_place *place;
     tree_keys keys;
-    int64_t n;            /* present rows */
-    int64_t left_before;  /* rows already left: the missing ones, or 0 */
+    int64_t n;                      /* present rows */
+    int64_t left_before;            /* rows already left: the missing ones, or 0 */
     int64_t first_missing, missing; /* keys [first_missing, first_missing + missing) */
-    int end_counts;       /* "all present rows left" is a candidate */
-    int check_gap;        /* test candidates for values closer than TINY_GAP */
-    const float *values;  /* of this column */
+    int end_counts;                 /* "all present rows left" is a candidate */
+    int check_gap;                  /* test candidates for values closer than TINY_GAP */
+    const float *values;            /* of this column */
 } tree_scan;
 
 CT_INLINE int gap_is_tiny(const float *values, uint32_t rank, uint32_t next) {
@@ -374,7 +374,8 @@ CT_INLINE void add_row(const tree_grower *g, const tree_place *place, uint32_t p
 }
 
 CT_INLINE int keeps_monotonic(const tree_place *place, int sign, double vl, double vr) {
-    return vl >= place->lower && vr >= place->lower && vl <= place->upper && vr <= place->upper && (vl - vr) * sign <= 0;
+    return vl >= place->lower && vr >= place->lower && vl <= place->upper && vr <= place->upper &&
+           (vl - vr) * sign <= 0;
 }
 
 static void scan_any(const tree_scan *s, tree_bench *bench, tree_split *best) {

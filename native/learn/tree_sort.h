@@ -44,9 +44,13 @@ CT_INLINE vkey key_max(vkey a, vkey b) {
 
 /* Lane i trades with lane i ^ X; lanes with bit H set keep the larger. */
 #if KEY_LANES == 16
-#define LANES(X) {0 ^ X, 1 ^ X, 2 ^ X, 3 ^ X, 4 ^ X, 5 ^ X, 6 ^ X, 7 ^ X, 8 ^ X, 9 ^ X, 10 ^ X, 11 ^ X, 12 ^ X, 13 ^ X, 14 ^ X, 15 ^ X}
+#define LANES(X)                                                  \
+    {0 ^ X, 1 ^ X, 2 ^ X,  3 ^ X,  4 ^ X,  5 ^ X,  6 ^ X,  7 ^ X, \
+     8 ^ X, 9 ^ X, 10 ^ X, 11 ^ X, 12 ^ X, 13 ^ X, 14 ^ X, 15 ^ X}
 #define BIT(i, H) (((i) & (H)) ? 0xffffffffu : 0u)
-#define HIGHS(H) {BIT(0, H), BIT(1, H), BIT(2, H), BIT(3, H), BIT(4, H), BIT(5, H), BIT(6, H), BIT(7, H), BIT(8, H), BIT(9, H), BIT(10, H), BIT(11, H), BIT(12, H), BIT(13, H), BIT(14, H), BIT(15, H)}
+#define HIGHS(H)                                                                                  \
+    {BIT(0, H), BIT(1, H), BIT(2, H),  BIT(3, H),  BIT(4, H),  BIT(5, H),  BIT(6, H),  BIT(7, H), \
+     BIT(8, H), BIT(9, H), BIT(10, H), BIT(11, H), BIT(12, H), BIT(13, H), BIT(14, H), BIT(15, H)}
 #elif KEY_LANES == 8
 #define LANES(X) {0 ^ X, 1 ^ X, 2 ^ X, 3 ^ X, 4 ^ X, 5 ^ X, 6 ^ X, 7 ^ X}
 #define BIT(i, H) (((i) & (H)) ? 0xffffffffu : 0u)
@@ -60,18 +64,18 @@ CT_INLINE vkey key_max(vkey a, vkey b) {
 CT_INLINE vkey key_select(vkey high, vkey lo, vkey hi) { return (hi & high) | (lo & ~high); }
 
 #if defined(CT_AVX512)
-#define LANE_STEP(v, X, H)                                                                    \
-    do {                                                                                      \
-        vkey other_ = __builtin_shuffle(v, (vkey)LANES(X));                                   \
+#define LANE_STEP(v, X, H)                                                                                 \
+    do {                                                                                                   \
+        vkey other_ = __builtin_shuffle(v, (vkey)LANES(X));                                                \
         __mmask16 high_ = (__mmask16)((H) == 1 ? 0xaaaa : (H) == 2 ? 0xcccc : (H) == 4 ? 0xf0f0 : 0xff00); \
-        __m512i lo_ = _mm512_min_epu32((__m512i)v, (__m512i)other_);                          \
-        v = (vkey)_mm512_mask_max_epu32(lo_, high_, (__m512i)v, (__m512i)other_);             \
+        __m512i lo_ = _mm512_min_epu32((__m512i)v, (__m512i)other_);                                       \
+        v = (vkey)_mm512_mask_max_epu32(lo_, high_, (__m512i)v, (__m512i)other_);                          \
     } while (0)
 #else
-#define LANE_STEP(v, X, H)                                                                    \
-    do {                                                                                      \
-        vkey other_ = __builtin_shuffle(v, (vkey)LANES(X));                                   \
-        v = key_select((vkey)HIGHS(H), key_min(v, other_), key_max(v, other_));               \
+#define LANE_STEP(v, X, H)                                                      \
+    do {                                                                        \
+        vkey other_ = __builtin_shuffle(v, (vkey)LANES(X));                     \
+        v = key_select((vkey)HIGHS(H), key_min(v, other_), key_max(v, other_)); \
     } while (0)
 #endif
 
@@ -128,12 +132,12 @@ CT_INLINE void key_network(vkey *v, const int count) {
     }
 }
 
-#define KEY_NETWORK(count)                                                                  \
-    static __attribute__((noinline, unused)) void key_network_##count(uint32_t *k) {        \
-        vkey v[count];                                                                      \
-        for (int i = 0; i < count; i++) v[i] = *(vkey_unaligned *)(k + i * KEY_LANES);      \
-        key_network(v, count);                                                              \
-        for (int i = 0; i < count; i++) *(vkey_unaligned *)(k + i * KEY_LANES) = v[i];      \
+#define KEY_NETWORK(count)                                                             \
+    static __attribute__((noinline, unused)) void key_network_##count(uint32_t *k) {   \
+        vkey v[count];                                                                 \
+        for (int i = 0; i < count; i++) v[i] = *(vkey_unaligned *)(k + i * KEY_LANES); \
+        key_network(v, count);                                                         \
+        for (int i = 0; i < count; i++) *(vkey_unaligned *)(k + i * KEY_LANES) = v[i]; \
     }
 KEY_NETWORK(1)
 KEY_NETWORK(2)
@@ -171,36 +175,36 @@ static void sort_small(uint32_t *k, int64_t n) {
 }
 
 /* Sorts by bits [low, low + bits); returns the buffer, k or spare, that holds the result. */
-#define RADIX_SORT(name, type)                                                                             \
-    static type *name(type *k, type *spare, int64_t n, int low, int bits) {                                \
-        int widest = n >= 8192 ? 11 : 8;                                                                   \
-        int passes = (bits + widest - 1) / widest, width = (bits + passes - 1) / passes;                   \
-        uint32_t count[4][2048];                                                                           \
-        int64_t buckets = (int64_t)1 << width;                                                             \
-        type mask = (type)(buckets - 1);                                                                   \
-        for (int p = 0; p < passes; p++) memset(count[p], 0, (size_t)buckets * sizeof(uint32_t));          \
-        if (passes == 2)                                                                                   \
-            for (int64_t i = 0; i < n; i++) {                                                              \
-                count[0][(k[i] >> low) & mask]++;                                                          \
-                count[1][(k[i] >> (low + width)) & mask]++;                                                \
-            }                                                                                              \
-        else                                                                                               \
-            for (int64_t i = 0; i < n; i++)                                                                \
-                for (int p = 0; p < passes; p++) count[p][(k[i] >> (low + p * width)) & mask]++;           \
-        for (int p = 0; p < passes; p++) {                                                                 \
-            uint32_t at = 0, *c = count[p];                                                                \
-            for (int64_t b = 0; b < buckets; b++) {                                                        \
-                uint32_t here = c[b];                                                                      \
-                c[b] = at;                                                                                 \
-                at += here;                                                                                \
-            }                                                                                              \
-            int shift = low + p * width;                                                                   \
-            for (int64_t i = 0; i < n; i++) spare[c[(k[i] >> shift) & mask]++] = k[i];                     \
-            type *t = k;                                                                                   \
-            k = spare;                                                                                     \
-            spare = t;                                                                                     \
-        }                                                                                                  \
-        return k;                                                                                          \
+#define RADIX_SORT(name, type)                                                                    \
+    static type *name(type *k, type *spare, int64_t n, int low, int bits) {                       \
+        int widest = n >= 8192 ? 11 : 8;                                                          \
+        int passes = (bits + widest - 1) / widest, width = (bits + passes - 1) / passes;          \
+        uint32_t count[4][2048];                                                                  \
+        int64_t buckets = (int64_t)1 << width;                                                    \
+        type mask = (type)(buckets - 1);                                                          \
+        for (int p = 0; p < passes; p++) memset(count[p], 0, (size_t)buckets * sizeof(uint32_t)); \
+        if (passes == 2)                                                                          \
+            for (int64_t i = 0; i < n; i++) {                                                     \
+                count[0][(k[i] >> low) & mask]++;                                                 \
+                count[1][(k[i] >> (low + width)) & mask]++;                                       \
+            }                                                                                     \
+        else                                                                                      \
+            for (int64_t i = 0; i < n; i++)                                                       \
+                for (int p = 0; p < passes; p++) count[p][(k[i] >> (low + p * width)) & mask]++;  \
+        for (int p = 0; p < passes; p++) {                                                        \
+            uint32_t at = 0, *c = count[p];                                                       \
+            for (int64_t b = 0; b < buckets; b++) {                                               \
+                uint32_t here = c[b];                                                             \
+                c[b] = at;                                                                        \
+                at += here;                                                                       \
+            }                                                                                     \
+            int shift = low + p * width;                                                          \
+            for (int64_t i = 0; i < n; i++) spare[c[(k[i] >> shift) & mask]++] = k[i];            \
+            type *t = k;                                                                          \
+            k = spare;                                                                            \
+            spare = t;                                                                            \
+        }                                                                                         \
+        return k;                                                                                 \
     }
 RADIX_SORT(radix_sort32, uint32_t)
 RADIX_SORT(radix_sort64, uint64_t)

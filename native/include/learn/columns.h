@@ -6,8 +6,8 @@
 
 typedef struct {
     int64_t (*work)(int64_t n, int64_t p);
-    /* Over the values that are not NaN, with d = x - shift: weight = sum w, sum = sum w d, squares = sum w d^2, and extremes
-     * (low = infinity and high = -infinity for a column of NaN). */
+    /* Over the values that are not NaN, with d = x - shift: weight = sum w, sum = sum w d, squares = sum w d^2, and
+     * extremes (low = infinity and high = -infinity for a column of NaN). */
     void (*stats)(double *weight, double *sum, double *squares, /* (p) each */
                   real *low, real *high,                        /* (p) each */
                   const real *X, int64_t x_row,                 /* (n, p), unit column stride */

@@ -14,8 +14,9 @@ CT_INLINE vreal exp_nonpositive(vreal x) {
     vreal shifted = v_fma(x, v_set1(1.4426950408889634), magic), n = shifted - magic;
     vreal r = v_fma(n, v_set1(-6.93147180369123816490e-01), x);
     r = v_fma(n, v_set1(-1.90821492927058770002e-10), r);
-    static const double c[] = {1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
-                               1.0 / 720,       1.0 / 120,      1.0 / 24,      1.0 / 6,      0.5,         1.0, 1.0};
+    static const double c[] = {
+        1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720,
+        1.0 / 120,       1.0 / 24,       1.0 / 6,       0.5,          1.0,         1.0};
     vreal p = v_set1(c[0]);
 #pragma GCC unroll 16
     for (int i = 1; i < 13; i++) p = v_fma(p, r, v_set1(c[i]));

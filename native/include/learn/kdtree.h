@@ -11,10 +11,10 @@
 #include "../real.h"
 
 typedef struct {
-    const real *panels;  /* (leaves, d, width) */
+    const real *panels;   /* (leaves, d, width) */
     const int32_t *order; /* (leaves * width) index of the point at each place, -1 past the end */
-    const real *lo, *hi; /* (2 leaves - 1, d) boxes */
-    const real *rows;    /* (n, d) the points in the order of the leaves; density clustering alone reads them */
+    const real *lo, *hi;  /* (2 leaves - 1, d) boxes */
+    const real *rows;     /* (n, d) the points in the order of the leaves; density clustering alone reads them */
     int64_t n, d, leaves;
     int metric, flat; /* enum tree_metric of metric.h */
     double p;
@@ -37,8 +37,7 @@ typedef struct {
      * (parent (n), the lowest index of a set is its root); border: lowest label of core points in reach, or -1 */
     void (*density)(double *count /* (n) */, const kd_tree *t, const double *weight /* (n) or NULL */, double radius);
     void (*link)(int32_t *parent /* (n) */, const kd_tree *t, const uint8_t *core /* (n) */, double radius);
-    void (*border)(int64_t *label /* (n), set for core points */, const kd_tree *t, const uint8_t *core,
-                   double radius);
+    void (*border)(int64_t *label /* (n), set for core points */, const kd_tree *t, const uint8_t *core, double radius);
 } ct_kdtree_api;
 
 #endif

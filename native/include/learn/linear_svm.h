@@ -14,16 +14,16 @@ typedef struct {
 } linear_rows;
 
 typedef struct {
-    /* Hsieh et al. (2008): min 1/2 a'(Q + diag) a - sum a, 0 <= a <= upper, w = sum a y x. Starts from a, w; returns the
-     * iterations done, less than max_iter when the projected gradients came within tol. order (n), square (n). */
+    /* Hsieh et al. (2008): min 1/2 a'(Q + diag) a - sum a, 0 <= a <= upper, w = sum a y x. Starts from a, w; returns
+     * the iterations done, less than max_iter when the projected gradients came within tol. order (n), square (n). */
     int64_t (*classify)(real *w /* (d + 1) */, double *a /* (n) */, const linear_rows *X, const double *y,
                         const double *upper, const double *diag, double tol, int64_t max_iter, uint64_t *seed,
                         int32_t *order, double *square);
     /* Ho and Lin (2012): min 1/2 b'(Q + diag) b - y'b + epsilon |b|_1, |b| <= upper. *first: the violation at the start
      * (negative: not known yet). */
     int64_t (*regress)(real *w, double *b, const linear_rows *X, const double *y, const double *upper,
-                       const double *diag, double epsilon, double tol, int64_t max_iter, uint64_t *seed,
-                       int32_t *order, double *square, double *first);
+                       const double *diag, double epsilon, double tol, int64_t max_iter, uint64_t *seed, int32_t *order,
+                       double *square, double *first);
     /* Yuan et al. (2010): min |w|_1 + sum C max(0, 1 - y w'x)^2 by Newton steps on single weights. Rows are the columns
      * of the data, here: XT->n features of XT->d samples. margin (samples) = 1 - y w'x. */
     int64_t (*sparse)(double *w /* (features) */, double *margin, const linear_rows *XT, const double *y,

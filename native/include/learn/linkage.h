@@ -14,7 +14,8 @@ typedef struct {
 
 typedef struct {
     /* Prim's minimum spanning tree from point 0, `count` more points; edge i joins the point added before to the next:
-     * from (n - 1), to (n - 1), reduced distance (n - 1). State: reach (pad, infinite at the start), *current, *done. */
+     * from (n - 1), to (n - 1), reduced distance (n - 1). State: reach (pad, infinite at the start), *current, *done.
+     */
     void (*span)(const point_columns *P, int64_t *from, int64_t *to, double *distance, real *reach, uint8_t *inside,
                  int64_t *current, int64_t *done, int64_t count);
     /* Ward's hierarchy by chains of nearest neighbours (Murtagh 1985) over centroids (d, pad) and sizes (pad): `count`

@@ -43,9 +43,9 @@ typedef struct {
      * them, given half the distances between centres and to the next one, and how far each centre moved since. */
     void (*elkan_start)(int32_t *labels, real *upper /* (n) */, real *lower /* (n, k) */, const lloyd_rows *X,
                         const real *centers, const real *half /* (k, k) */, int64_t k, void *work);
-    void (*elkan_assign)(int32_t *labels, real *upper, real *lower, double *sums, double *weights,
-                         const lloyd_rows *X, const real *sample_weight, const real *centers, const real *half,
-                         const real *next /* (k) */, int64_t k, void *work);
+    void (*elkan_assign)(int32_t *labels, real *upper, real *lower, double *sums, double *weights, const lloyd_rows *X,
+                         const real *sample_weight, const real *centers, const real *half, const real *next /* (k) */,
+                         int64_t k, void *work);
     void (*elkan_shift)(real *upper, real *lower, const int32_t *labels, const real *shift /* (k) */, int64_t n,
                         int64_t k);
 

@@ -23,8 +23,8 @@ typedef struct {
                            const real *X /* (q, d) */, const real *packed, const real *bias, int64_t n, int64_t d,
                            int64_t q, int64_t k, const double *slack /* (q) */);
     /* bit j of mask[i][p]: the score of query i and point j of panel p is at least least[i]; most: bits of each row */
-    void (*screen_within)(uint64_t *mask /* (q, panels) */, int64_t *most /* (q) */, const real *X, const real *packed, const real *bias,
-                          int64_t n, int64_t d, int64_t q, const double *least /* (q) */);
+    void (*screen_within)(uint64_t *mask /* (q, panels) */, int64_t *most /* (q) */, const real *X, const real *packed,
+                          const real *bias, int64_t n, int64_t d, int64_t q, const double *least /* (q) */);
     /* the k nearest among the candidates (all points where count is -1), nearest first */
     void (*refine_nearest)(int64_t *index /* (q, k) */, double *distance /* (q, k) */, const real *X, const real *Y,
                            int64_t n, int64_t d, int64_t q, int64_t k, int metric, const int32_t *candidate,

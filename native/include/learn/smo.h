@@ -13,11 +13,11 @@
 #include "../real.h"
 
 typedef struct {
-    int64_t N, n;         /* variables, samples */
-    double *b, *F;        /* (N), (n) */
+    int64_t N, n;              /* variables, samples */
+    double *b, *F;             /* (N), (n) */
     const double *lo, *hi, *q; /* (N) */
-    const int8_t *group;  /* (N) 0 or 1, or NULL when there is one group */
-    double *v;            /* (N) scratch */
+    const int8_t *group;       /* (N) 0 or 1, or NULL when there is one group */
+    double *v;                 /* (N) scratch */
 } smo_problem;
 
 typedef struct {

@@ -1,8 +1,8 @@
 /* tree.h: decision trees grown on ranks.
  *
- * Every column of X is replaced once by the dense rank of each value among the column's distinct values (a missing value
- * gets the rank after the last).  An order of the rows by rank is their order by value, so the search below is exact,
- * and a key of rank and payload packed in 32 bits sorts several times faster than pairs of a float and an index.
+ * Every column of X is replaced once by the dense rank of each value among the column's distinct values (a missing
+ * value gets the rank after the last).  An order of the rows by rank is their order by value, so the search below is
+ * exact, and a key of rank and payload packed in 32 bits sorts several times faster than pairs of a float and an index.
  */
 #ifndef CORTEN_LEARN_TREE_H
 #define CORTEN_LEARN_TREE_H
@@ -19,21 +19,21 @@ enum tree_criterion {
 
 typedef struct {
     int64_t n, features, outputs;
-    int64_t classes;           /* most classes of any output; 1 for regression */
-    const int64_t *n_classes;  /* (outputs) */
-    const void *rank;          /* (features, n) uint16_t or uint32_t */
-    int32_t rank_bytes;        /* 2 or 4 */
-    const float *values;       /* distinct values of all columns, ascending inside each */
-    const int64_t *first;      /* (features + 1) column f has values[first[f] ... first[f + 1]) */
-    const uint8_t *missing;    /* (features) 1 where the column has NaN, or NULL */
-    const double *y;           /* (n, outputs) targets, or class codes as numbers */
-    const uint32_t *y_rank;    /* (n) dense rank of y, for the absolute error, else NULL */
-    const int8_t *monotonic;   /* (features) -1, 0, 1, or NULL */
+    int64_t classes;          /* most classes of any output; 1 for regression */
+    const int64_t *n_classes; /* (outputs) */
+    const void *rank;         /* (features, n) uint16_t or uint32_t */
+    int32_t rank_bytes;       /* 2 or 4 */
+    const float *values;      /* distinct values of all columns, ascending inside each */
+    const int64_t *first;     /* (features + 1) column f has values[first[f] ... first[f + 1]) */
+    const uint8_t *missing;   /* (features) 1 where the column has NaN, or NULL */
+    const double *y;          /* (n, outputs) targets, or class codes as numbers */
+    const uint32_t *y_rank;   /* (n) dense rank of y, for the absolute error, else NULL */
+    const int8_t *monotonic;  /* (features) -1, 0, 1, or NULL */
 } tree_data;
 
 typedef struct {
-    int32_t criterion;   /* enum tree_criterion */
-    int32_t random;      /* 1: one random threshold a feature */
+    int32_t criterion; /* enum tree_criterion */
+    int32_t random;    /* 1: one random threshold a feature */
     int64_t max_features, max_depth, min_samples_split, min_samples_leaf;
     int64_t max_leaf_nodes; /* best-first when >= 2, else -1 */
     double min_weight_leaf, min_impurity_decrease;
@@ -74,8 +74,8 @@ typedef struct {
     int64_t (*rank)(int64_t n, const float *x, int64_t stride, uint32_t *rank, float *values, void *work);
 } ct_tree_rank_api;
 
-/* One node of a tree that predicts: 12 bytes.  Go left when x <= threshold; right = left + 1; a leaf has feature < 0 and
- * keeps its number in `left`.  Bit 30 of feature: missing values go left. */
+/* One node of a tree that predicts: 12 bytes.  Go left when x <= threshold; right = left + 1; a leaf has feature < 0
+ * and keeps its number in `left`.  Bit 30 of feature: missing values go left. */
 typedef struct {
     float threshold;
     int32_t feature;

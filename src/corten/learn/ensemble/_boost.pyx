@@ -1,6 +1,5 @@
 """One tree of gradient boosting at a time: the door to native/learn/hist*.c."""
 
-from libc.math cimport INFINITY
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 

@@ -291,7 +291,7 @@ cdef inline bint row_scores(object X, object W, object b, double *out, int64_t K
     """out[k] = X[0] . W[k] + b[k] in double, for a row and coefficients of any float dtype; 0 when not all are finite."""
     cdef Py_buffer xv, wv
     cdef int64_t k, j, p
-    cdef double sum, bias
+    cdef double bias
     cdef bint good = True
     cdef const double *xd
     cdef const double *wd

@@ -245,7 +245,7 @@ cdef class Solver:
     def solve(self, double tol, int64_t max_iter=-1, double cache_bytes=200e6, int64_t working_set=1024, report=None):
         """Run to a violation below ``tol``; True when it was reached before ``max_iter`` pair steps."""
         cdef int64_t N = self.s.N, n = self.s.n, m, kept, count, budget, done
-        cdef double gap, inner, first_gap
+        cdef double gap, inner
         cdef int64_t stalled = 0
         row = self.kernel.row_size * self.kernel.dtype.itemsize
         # every row of a working set is in the cache at once
@@ -315,7 +315,7 @@ cdef class Solver:
         """For each group, the mean of -v over the free variables, or the middle of the interval that the others leave."""
         cdef double gap
         with nogil:
-            gap = self.api.gap(&self.s)
+            self.api.gap(&self.s)
         groups = np.zeros(self.s.N, dtype=np.int8) if self.group is None else self.group
         found = []
         for g in range(1 if self.group is None else 2):

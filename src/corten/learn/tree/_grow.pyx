@@ -1,6 +1,6 @@
 """Growing trees and walking rows through them: the door to native/learn/tree*.c."""
 
-from libc.math cimport INFINITY, NAN, nextafterf
+from libc.math cimport INFINITY, nextafterf
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
@@ -387,7 +387,7 @@ cdef class Walker:
     cdef const double *c_value
 
     def __init__(self, trees, scale=1.0):
-        cdef int64_t total = sum(nodes.shape[0] for nodes, _ in trees), at = 0, made, depth, leaves = 0, i, k
+        cdef int64_t total = sum(nodes.shape[0] for nodes, _ in trees), at = 0, made, depth, leaves = 0, i
         cdef int64_t n_leaves = sum(int(np.count_nonzero(nodes["left"] < 0)) for nodes, _ in trees)
         cdef int64_t width = trees[0][1].shape[1] * trees[0][1].shape[2]
         self.shape = trees[0][1].shape[1:]
