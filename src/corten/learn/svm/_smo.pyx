@@ -313,7 +313,6 @@ cdef class Solver:
 
     def bias(self):
         """For each group, the mean of -v over the free variables, or the middle of the interval that the others leave."""
-        cdef double gap
         with nogil:
             self.api.gap(&self.s)
         groups = np.zeros(self.s.N, dtype=np.int8) if self.group is None else self.group
