@@ -74,7 +74,7 @@ static void backward_one(void *ctx, int64_t n) {
         real *dy = a->dy + (t * a->N + n) * a->C;
         const real *y = a->y + (t * a->N + n) * a->C;
         for (int64_t c = 0; c < a->C; c++) dy[c] = 0;
-        if (t >= T) continue;
+        if (t >= T || g == 0) continue; /* no gradient wanted: also where the loss is infinite */
         for (int64_t s = 0; s < wide; s++) emit[s] = s < L ? y[label(a, n, s)] : -REAL_INF;
         for (int64_t s = 0; s < wide; s += VL) {
             vreal v;

@@ -2,13 +2,18 @@
 
 from corten.nn import functional, init
 from corten.nn.activation import *  # noqa: F403
+from corten.nn.attention import *  # noqa: F403
 from corten.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from corten.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d
 from corten.nn.linear import Bilinear, Flatten, Identity, Linear, Unflatten
 from corten.nn.loss import *  # noqa: F403
 from corten.nn.module import Module
+from corten.nn.normalization import *  # noqa: F403
 from corten.nn.parameter import Buffer, Parameter, UninitializedParameter
+from corten.nn.pooling import *  # noqa: F403
+from corten.nn.rnn import *  # noqa: F403
 from corten.nn.sparse import Embedding
+from corten.nn.transformer import *  # noqa: F403
 
 __all__ = ["AlphaDropout", "Bilinear", "Buffer", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Embedding",
            "Flatten", "Identity", "Linear", "Module", "ModuleDict", "ModuleList", "Parameter",

@@ -1,0 +1,1 @@
+"""Thin aliases under PyTorch's names."""

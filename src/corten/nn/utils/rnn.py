@@ -1,0 +1,3 @@
+"""Packed sequences; see :mod:`corten.nn.packing`."""
+
+from corten.nn.packing import *  # noqa: F403
