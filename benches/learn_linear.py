@@ -1,6 +1,8 @@
-"""Rows C3, C4, C5 and C10: decompositions, linear models and one-row prediction against scikit-learn and its Intel form.
+"""Rows C3, C4, C5 and C10: decompositions, linear models and one-row prediction against scikit-learn and its Intel
+form.
 
-``rows()`` yields ``(name, ours, peers, check)``: a callable, a dict of callables by name, and a function of both results that
+``rows()`` yields ``(name, ours, peers, check)``: a callable, a dict of callables by name, and a function of both
+results that
 raises when they differ. ``python -m benches.learn_linear [part of a name ...]`` prints the ratios, interleaved.
 """
 
@@ -75,7 +77,8 @@ def rows():
                    agree("explained_variance_", loose), n_components=10)  # fmt: skip
         tall = functools.partial(_low_rank, 10_000, 2000, dtype)
         yield fits(f"C3 PCA randomized 10k x 2000 to 20 {name}", "decomposition.PCA", decomposition.PCA, tall,
-                   agree("explained_variance_", 1e-4), n_components=20, svd_solver="randomized", random_state=0)  # fmt: skip
+                   # fmt: skip
+                   agree("explained_variance_", 1e-4), n_components=20, svd_solver="randomized", random_state=0)
         labelled = functools.partial(table, 200_000, 100, dtype, 5)
         yield fits(f"C4 LogisticRegression 200k x 100, 5 classes {name}", "linear_model.LogisticRegression",
                    lm.LogisticRegression, labelled, _same_accuracy(labelled))  # fmt: skip
@@ -128,8 +131,12 @@ def one_row():
     mine = linear_model.LogisticRegression(max_iter=1000).fit(X, y)
     theirs = sk_linear.LogisticRegression(max_iter=1000).fit(X, y)
     for method in ("predict", "predict_proba"):
-        yield (f"C10 one row, logistic regression {method} (x 200)", repeated(getattr(mine, method), 200),
-               {"sklearn": repeated(getattr(theirs, method), 200)}, lambda a, b: np.testing.assert_allclose(a, b, atol=2e-3))
+        yield (
+            f"C10 one row, logistic regression {method} (x 200)",
+            repeated(getattr(mine, method), 200),
+            {"sklearn": repeated(getattr(theirs, method), 200)},
+            lambda a, b: np.testing.assert_allclose(a, b, atol=2e-3),
+        )
     mine_pipe = pipe(preprocessing.StandardScaler(), linear_model.LogisticRegression(max_iter=1000)).fit(X, y)
     theirs_pipe = pipe(sk_preprocessing.StandardScaler(), sk_linear.LogisticRegression(max_iter=1000)).fit(X, y)
     yield ("C10 one row, scaler + logistic regression (x 200)", repeated(mine_pipe.predict, 200),

@@ -41,11 +41,10 @@
         const T *a = (const T *)(const void *)span->p[1], *b = (const T *)(const void *)span->p[2]; \
         switch (span->repeat >> 1 & 3) {                                                            \
         case 0:                                                                                     \
-            OVER(n,                                                                                 \
-                 {                                                                                  \
-                     const T x = a[i], z = b[i];                                                    \
-                     y[i] = (O)(expr);                                                              \
-                 })                                                                                 \
+            OVER(n, {                                                                               \
+                const T x = a[i], z = b[i];                                                         \
+                y[i] = (O)(expr);                                                                   \
+            })                                                                                      \
             break;                                                                                  \
         case 1: {                                                                                   \
             const T x = *a;                                                                         \

@@ -3,8 +3,9 @@
 import sys
 from pathlib import Path
 
-import corten  # noqa: F401
 from corten._core.core import REGISTRY, Op
+
+import corten  # noqa: F401
 
 PAGE = Path(__file__).parents[1] / "docs" / "ops.md"
 

@@ -344,7 +344,7 @@ CT_INLINE vreal v_normal_cdf(vreal x, vreal *density) {
  * ---- */
 
 static const real sin_p[] CT_UNUSED = {
-    /* sin r = r + r^3 p(r^2) */
+/* sin r = r + r^3 p(r^2) */
 #if CT_REAL_DOUBLE
     -0.166666666666666312,  0.00833333333332220549, -0.000198412698296335139, 2.7557313628996859e-6,
     -2.5050747906858714e-8, 1.58961846016524896e-10
@@ -353,7 +353,7 @@ static const real sin_p[] CT_UNUSED = {
 #endif
 };
 static const real cos_p[] CT_UNUSED = {
-    /* cos r = 1 - r^2/2 + r^4 p(r^2) */
+/* cos r = 1 - r^2/2 + r^4 p(r^2) */
 #if CT_REAL_DOUBLE
     0.0416666666666665979,  -0.00138888888888738435, 0.000024801587289298378, -2.7557314296909895e-7,
     2.08757154453737394e-9, -1.13592282398440326e-11

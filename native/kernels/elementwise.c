@@ -184,8 +184,8 @@ static void pow_grad_exponent_row(const loop_span *span, int64_t n) {
     LOOP_OUT LOOP_IN(g, 1) LOOP_IN(a, 2) LOOP_IN(b, 3) LOOP_IN(p, 4) for (int64_t i = 0; i < n; i += VL) {
         const int64_t left = n - i;
         LOOP_GET(g)
-        LOOP_GET(a) LOOP_GET(b) LOOP_GET(p)
-            LOOP_PUT(v_blend((a == v_zero()) & (b >= v_zero()), v_zero(), g * p * v_log(a)))
+        LOOP_GET(a)
+        LOOP_GET(b) LOOP_GET(p) LOOP_PUT(v_blend((a == v_zero()) & (b >= v_zero()), v_zero(), g * p * v_log(a)))
     }
 }
 LOOP_KERNEL(pow_grad_exponent, 4, 0.8) /* g, a, b, y */

@@ -2,7 +2,8 @@
 
 from sklearn.utils._test_common.instance_generator import _construct_instances, _get_expected_failed_checks
 
-# As scikit-learn does for its own: parameters under which a check asks for what the estimator can show. The blobs of the
+# As scikit-learn does for its own: parameters under which a check asks for what the estimator can show. The blobs
+# of the
 # outlier checks have no value outside the usual fences.
 PARAMETERS = {"IQROutlierDetector": {"factor": 0.5}}
 

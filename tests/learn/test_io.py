@@ -13,11 +13,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 import corten.learn as learn
+from corten.learn import covariance, impute
 from corten.learn import decomposition as d
 from corten.learn import linear_model as lm
 from corten.learn import naive_bayes as nb
 from corten.learn import preprocessing as p
-from corten.learn import covariance, impute
 
 GOLDEN = Path(__file__).parent / "golden"
 rng = np.random.default_rng(0)
@@ -41,7 +41,9 @@ MODELS = {
     "gaussian_nb": lambda: nb.GaussianNB().fit(X, NAMES),
     "iqr": lambda: covariance.IQROutlierDetector().fit(X),
     "pipeline": lambda: make_pipeline(
-        ColumnTransformer([("scale", p.StandardScaler(), slice(0, 3)), ("rest", OneHotEncoder(), [3])], remainder="drop"),
+        ColumnTransformer(
+            [("scale", p.StandardScaler(), slice(0, 3)), ("rest", OneHotEncoder(), [3])], remainder="drop"
+        ),
         lm.LogisticRegression(),
     ).fit(np.c_[X[:, :3], Y, X[:, 4]], NAMES),
 }
@@ -92,12 +94,21 @@ def test_unfitted_and_values(tmp_path):
     model = lm.Ridge(alpha=float("inf"), max_iter=2**70, random_state=None, tol=np.float32(0.25))
     model.save(tmp_path / "m")
     assert learn.load(tmp_path / "m").get_params() == model.get_params()
-    model.extra_ = {"csr": sp.csr_matrix(np.eye(3)), (1, 2): [None, True, b"".hex()], "set": {1, 2}, "dtype": np.dtype("f4"),
-                    "F": np.asfortranarray(X), "empty": np.zeros((0, 3)), "object": np.array(["x", 1, None], dtype=object)}  # fmt: skip
+    model.extra_ = {
+        "csr": sp.csr_matrix(np.eye(3)),
+        (1, 2): [None, True, ""],
+        "set": {1, 2},
+        "dtype": np.dtype("f4"),
+        "F": np.asfortranarray(X),
+        "empty": np.zeros((0, 3)),
+        "object": np.array(["x", 1, None], dtype=object),
+    }
     model.save(tmp_path / "m")
     extra = learn.load(tmp_path / "m").extra_
     assert extra["F"].flags.f_contiguous and extra["set"] == {1, 2} and extra[(1, 2)] == [None, True, ""]
-    assert extra["empty"].shape == (0, 3) and extra["object"].tolist() == ["x", 1, None] and extra["dtype"] == np.float32
+    assert (
+        extra["empty"].shape == (0, 3) and extra["object"].tolist() == ["x", 1, None] and extra["dtype"] == np.float32
+    )
     np.testing.assert_array_equal(extra["csr"].toarray(), np.eye(3))
 
 
@@ -136,12 +147,15 @@ def test_damage(tmp_path):
 
 
 def forge(file, root, schema=1):
-    header = json.dumps({"__metadata__": {"format": "corten.learn", "model": json.dumps({"schema": schema, "root": root})}})
+    header = json.dumps(
+        {"__metadata__": {"format": "corten.learn", "model": json.dumps({"schema": schema, "root": root})}}
+    )
     file.write_bytes(struct.pack("<Q", len(header)) + header.encode())
 
 
 @pytest.mark.parametrize(
-    "path", ["os.system", "builtins.eval", "sklearn.linear_model.SGDClassifier", "corten.learn._io.os", "corten.learn.load",
+    "path", ["os.system", "builtins.eval", "sklearn.linear_model.SGDClassifier", "corten.learn._io.os",
+             "corten.learn.load",
              "corten.learn.linear_model.enet_path", "corten.learn.nothing.Here", "corten.cli.main"],
 )  # fmt: skip
 def test_foreign_classes_are_refused(path, tmp_path):

@@ -34,7 +34,8 @@ def weights(n):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("intercept", [False, True])
 @pytest.mark.parametrize(
-    "name, parameters", [("LinearRegression", {}), ("Ridge", {"alpha": 3.0}), ("Ridge", {"solver": "svd", "alpha": 0.1})]
+    "name, parameters",
+    [("LinearRegression", {}), ("Ridge", {"alpha": 3.0}), ("Ridge", {"solver": "svd", "alpha": 0.1})],
 )
 def test_least_squares(name, parameters, intercept, weighted, dtype, tolerance):
     X, y = california()
@@ -142,7 +143,13 @@ def scaled_letters():
     return (X - X.mean(axis=0)) / X.std(axis=0), y
 
 
-PROBLEMS = {"mammography": mammography, "letter": scaled_letters, "mnist": lambda: mnist(500), "a9a": a9a, "polarity": lambda: polarity(300)}
+PROBLEMS = {
+    "mammography": mammography,
+    "letter": scaled_letters,
+    "mnist": lambda: mnist(500),
+    "a9a": a9a,
+    "polarity": lambda: polarity(300),
+}
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
@@ -212,14 +219,20 @@ def test_logistic_regression_names_what_it_lacks():
         ours.LogisticRegression(max_iter=2).fit(X, y)
 
 
-@pytest.mark.parametrize("parameters", [{}, {"loss": "log_loss", "penalty": "elasticnet"}, {"average": True, "loss": "modified_huber"}])
+@pytest.mark.parametrize(
+    "parameters", [{}, {"loss": "log_loss", "penalty": "elasticnet"}, {"average": True, "loss": "modified_huber"}]
+)
 def test_sgd_takes_the_same_steps(parameters):
     X, y = scaled_letters()
     p = {"random_state": 3, "max_iter": 5, "tol": None, **parameters}
     a, b = ours.SGDClassifier(**p).fit(X, y), theirs.SGDClassifier(**p).fit(X, y)
     close(a.coef_, b.coef_, 1e-8)
     sparse = ours.SGDRegressor(random_state=0, max_iter=3, tol=None).fit(sp.csr_matrix(X), X[:, 0])
-    close(sparse.coef_, theirs.SGDRegressor(random_state=0, max_iter=3, tol=None).fit(sp.csr_matrix(X), X[:, 0]).coef_, 1e-8)
+    close(
+        sparse.coef_,
+        theirs.SGDRegressor(random_state=0, max_iter=3, tol=None).fit(sp.csr_matrix(X), X[:, 0]).coef_,
+        1e-8,
+    )
     close(ours.Perceptron().fit(X, y).coef_, theirs.Perceptron().fit(X, y).coef_, 1e-8)
 
 
@@ -228,7 +241,11 @@ def test_gradient_descent_reaches_least_squares(method):
     X, y = california()
     X, y = X[:500, [0, 2, 7]], y[:500]
     X = (X - X.mean(axis=0)) / X.std(axis=0)
-    p = {"max_iter": 20_000, "tol": 1e-10} if method == "batch" else {"max_iter": 100, "learning_rate": 1e-3, "tol": None}
+    p = (
+        {"max_iter": 20_000, "tol": 1e-10}
+        if method == "batch"
+        else {"max_iter": 100, "learning_rate": 1e-3, "tol": None}
+    )
     a = ours.GradientDescentRegressor(method, random_state=0, **p).fit(X, y)
     assert a.loss_history_.shape == (a.n_iter_ + 1,)
     assert a.loss_history_[-1] < a.loss_history_[0]

@@ -44,7 +44,9 @@ def test_row_equals_its_place_in_the_table(model, data, y, methods, dtype):
             for one in (getattr(model, method)(row), compiled(row)):
                 assert one.shape == table[i : i + 1].shape and one.dtype == table.dtype
                 if one.dtype.kind == "f":
-                    np.testing.assert_allclose(one, table[i : i + 1], rtol=1e-5 if dtype == np.float32 else 1e-10, atol=1e-5)
+                    np.testing.assert_allclose(
+                        one, table[i : i + 1], rtol=1e-5 if dtype == np.float32 else 1e-10, atol=1e-5
+                    )
                 else:
                     assert one[0] == table[i]
         bulk = compiled(np.ascontiguousarray(data))

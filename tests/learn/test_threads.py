@@ -1,4 +1,4 @@
-"""Results do not depend on the number of threads, limits hold, and scikit-learn's machinery works around the estimators."""
+"""Results do not depend on the number of threads, limits hold, scikit-learn's machinery takes the estimators."""
 
 import pickle
 import threading
@@ -106,7 +106,10 @@ def test_model_selection_around_the_estimators():
 def test_frames_in_and_out():
     pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
     columns = [f"c{i}" for i in range(37)]
-    for kind, frame in (("pandas", pandas.DataFrame(X[:50], columns=columns)), ("polars", polars.DataFrame(X[:50], schema=columns))):
+    for kind, frame in (
+        ("pandas", pandas.DataFrame(X[:50], columns=columns)),
+        ("polars", polars.DataFrame(X[:50], schema=columns)),
+    ):
         out = p.StandardScaler().set_output(transform=kind).fit_transform(frame)
         assert list(out.columns) == columns and type(out) is type(frame)
         assert lm.Ridge().fit(frame, X[:50, 0]).feature_names_in_.tolist() == columns

@@ -120,7 +120,8 @@ def patch_sklearn(*, strict=False, names=None):
     Parameters
     ----------
     strict : bool, default=False
-        Raise :class:`corten.learn.UnsupportedSetting` where Corten lacks a setting, instead of falling back with a log line.
+        Raise :class:`corten.learn.UnsupportedSetting` where Corten lacks a setting, instead of falling back with a
+        log line.
     names : list of str or None
         Only these classes and functions; all by default.
 
@@ -144,7 +145,9 @@ def patch_sklearn(*, strict=False, names=None):
     if names is not None:
         unknown = sorted(set(names) - {name for _, name, _, _ in pairs})
         if unknown:
-            raise ValueError(f"[patch_sklearn] got {unknown}, expected names out of {sorted({n for _, n, _, _ in pairs})}")
+            raise ValueError(
+                f"[patch_sklearn] got {unknown}, expected names out of {sorted({n for _, n, _, _ in pairs})}"
+            )
     for package, name, ours, theirs in pairs:
         if names is not None and name not in names:
             continue
@@ -182,7 +185,7 @@ def __getattr__(name):
 
 
 def main(arguments=None):
-    """``python -m corten.compat.sklearn [--strict] [--list] script.py | -m module [arguments]``; returns the exit code."""
+    """``python -m corten.compat.sklearn [--strict] [--list] script.py | -m module [arguments]``: the exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     usage = "usage: python -m corten.compat.sklearn [--strict] [--list] script.py | -m module [arguments]"
     strict = False

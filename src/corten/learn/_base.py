@@ -79,8 +79,8 @@ __all__ = [
     "check_classification_targets", "check_consistent_length", "check_feature_names", "check_is_fitted",
     "check_memory", "check_n_features", "check_random_state", "check_sample_weight", "clone", "column_or_1d",
     "compute_class_weight", "constraints", "effective_threads", "fit_context", "from_sklearn", "get_config",
-    "is_classifier", "is_regressor", "issparse", "plain_rows", "serial_blas", "svd_flip", "thread_limit", "type_of_target", "validate_data",
-    "validate_params",
+    "is_classifier", "is_regressor", "issparse", "plain_rows", "serial_blas", "svd_flip", "thread_limit",
+    "type_of_target", "validate_data", "validate_params",
 ]  # fmt: skip
 
 
@@ -129,7 +129,8 @@ class Estimator(BaseEstimator):
     """Base of every estimator: scikit-learn's ``BaseEstimator`` plus :meth:`save` and :meth:`compile`.
 
     A subclass that holds state which :mod:`corten.learn._io` cannot write (anything but arrays, sparse matrices,
-    scalars, strings, None, lists, tuples, dicts and estimators) defines two methods: ``_corten_state(self) -> dict`` and
+    scalars, strings, None, lists, tuples, dicts and estimators) defines two methods: ``_corten_state(self) ->
+    dict`` and
     ``_corten_restore(self, state)``.
     """
 
@@ -192,7 +193,8 @@ _limit_base = None
 def effective_threads(n_jobs=None):
     """How many threads a call with this ``n_jobs`` may use: never more than ``corten.set_num_threads`` allows.
 
-    ``None`` stands for the limit, negative values count back from the number of CPUs as in joblib (-1 all, -2 all but one).
+    ``None`` stands for the limit, negative values count back from the number of CPUs as in joblib (-1 all, -2 all
+    but one).
     Raises ValueError for 0.
     """
     most = native.get_num_threads()
@@ -213,7 +215,8 @@ def thread_limit(n_jobs=None):
 
     Blocks in several Python threads may overlap: the smallest limit holds while it lasts, and the limit from before the
     first block returns after the last. Results do not depend on it. In workers of joblib the limit is already the share
-    that joblib gave the worker (it sets ``OMP_NUM_THREADS``), and Python threads share one budget, so a grid search with
+    that joblib gave the worker (it sets ``OMP_NUM_THREADS``), and Python threads share one budget, so a grid search
+    with
     ``n_jobs=2`` does not oversubscribe.
 
     Parameters
@@ -293,7 +296,9 @@ class Progress:
             return
         self._next = now + 0.5
         count = f"{done}/{self.total}" if self.total is not None else f"{done}"
-        text = " ".join(f"{k}={v:.6g}" if isinstance(v, float | np.floating) else f"{k}={v}" for k, v in figures.items())
+        text = " ".join(
+            f"{k}={v:.6g}" if isinstance(v, float | np.floating) else f"{k}={v}" for k, v in figures.items()
+        )
         print(f"[{self.name}] {count} {text}".rstrip(), file=sys.stdout, flush=True)
 
 
@@ -301,7 +306,8 @@ class Progress:
 
 
 def plain_rows(estimator, X, most=1):
-    """True when X needs no validation beyond finiteness: a C-contiguous floating array of at most ``most`` rows, the right
+    """True when X needs no validation beyond finiteness: a C-contiguous floating array of at most ``most`` rows,
+    the right
     number of columns, for an estimator that was fitted without feature names.
 
     The caller still has to reject NaN and infinities (the native row functions return None for them).
@@ -318,7 +324,7 @@ def plain_rows(estimator, X, most=1):
 
 
 def as_csr(X):
-    """X as canonical CSR (sorted indices, no duplicates) with 32-bit indices where they fit; a copy only when needed."""
+    """X as canonical CSR (sorted, no duplicates) with 32-bit indices where they fit; a copy only when needed."""
     X = X.tocsr() if X.format != "csr" else X
     if not X.has_canonical_format:
         X = X.copy()

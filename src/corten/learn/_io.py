@@ -155,7 +155,8 @@ class _Writer:
         own = _OURS.match(path) and (isinstance(value, BaseEstimator) or hasattr(cls, "_corten_restore"))
         if not own and path not in _ALLOWED:
             raise TypeError(
-                f"[save] {where}: got a {cls.__module__}.{cls.__qualname__}, expected an array, a scalar, a string, None, "
+                f"[save] {where}: got a {cls.__module__}.{cls.__qualname__}, expected an array, a scalar, a string, "
+                f"None, "
                 "a list, tuple or dict of such, or an estimator of corten.learn or of scikit-learn's plain ones"
             )
         if any(value is o for o in self.open):
@@ -374,7 +375,9 @@ def load(path):
             if type(schema) is not int:
                 raise ValueError(f"[load] {name}: damaged model description: no schema")
             if schema > SCHEMA:
-                raise ValueError(f"[load] {name}: schema {schema} is newer than this version of Corten reads ({SCHEMA})")
+                raise ValueError(
+                    f"[load] {name}: schema {schema} is newer than this version of Corten reads ({SCHEMA})"
+                )
             return _Reader(file, name).value(document.get("root"))
     except SafetensorError as error:
         raise ValueError(f"[load] {name}: not a whole safetensors file ({error})") from None

@@ -12,7 +12,8 @@ __all__ = ["IQROutlierDetector"]
 class IQROutlierDetector(OutlierMixin, Estimator):
     r"""Outliers by Tukey's fences: values outside :math:`[Q_1 - f (Q_3 - Q_1),\; Q_3 + f (Q_3 - Q_1)]`.
 
-    A row is an outlier when more than ``max_outside`` of its columns lie outside their fences. NaN is taken as missing: it
+    A row is an outlier when more than ``max_outside`` of its columns lie outside their fences. NaN is taken as
+    missing: it
     does not count, neither in the quartiles nor as an outlier.
 
     Source: J. W. Tukey, Exploratory Data Analysis, 1977.
@@ -62,7 +63,8 @@ class IQROutlierDetector(OutlierMixin, Estimator):
         low, high = self.quantile_range
         if not 0 <= low <= high <= 100:
             raise ValueError(
-                f"[IQROutlierDetector] got quantile_range={self.quantile_range}, expected two rising numbers within 0 and 100"
+                f"[IQROutlierDetector] got quantile_range={self.quantile_range}, expected two rising numbers within "
+                f"0 and 100"
             )
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
         missing = np.isnan(X).all(axis=0)

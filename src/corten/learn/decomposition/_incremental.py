@@ -9,7 +9,8 @@ __all__ = ["IncrementalPCA"]
 class IncrementalPCA(CentredProjection, from_sklearn("decomposition.IncrementalPCA")):
     """Principal components of data that comes in batches.
 
-    Each batch is one SVD of LAPACK on the batch and the components so far (Ross et al. 2008), by scikit-learn's algorithm;
+    Each batch is one SVD of LAPACK on the batch and the components so far (Ross et al. 2008), by scikit-learn's
+    algorithm;
     projection is native.
 
     Parameters

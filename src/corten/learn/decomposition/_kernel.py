@@ -12,7 +12,8 @@ class KernelPCA(Estimator, from_sklearn("decomposition.KernelPCA")):
 
     Parameters
     ----------
-    n_components, kernel, gamma, degree, coef0, kernel_params, alpha, fit_inverse_transform, eigen_solver, tol, max_iter, \
+    n_components, kernel, gamma, degree, coef0, kernel_params, alpha, fit_inverse_transform, eigen_solver, tol, \
+max_iter, \
 iterated_power, remove_zero_eig, random_state, copy_X, n_jobs
         As in :class:`sklearn.decomposition.KernelPCA`.
 

@@ -70,7 +70,9 @@ class CentredProjection(Estimator):
         components = np.array(components)
 
         def rows(X):
-            out = row_predict(X, components, offset, len(components), 0) if len(X) == 1 and len(components) > 1 else None
+            out = (
+                row_predict(X, components, offset, len(components), 0) if len(X) == 1 and len(components) > 1 else None
+            )
             return project(X, components, offset) if out is None else out
 
         return rows
@@ -109,7 +111,8 @@ def _wide(X, mean, rank, size, n_iter, normalizer, random_state):
     return Vt[:rank].T, s[:rank], (Q @ U)[:, :rank].T
 
 
-# Products go through SciPy's BLAS, as the factorisations do: NumPy has a BLAS of its own, whose threads would still spin.
+# Products go through SciPy's BLAS, as the factorisations do: NumPy has a BLAS of its own, whose threads would still
+# spin.
 def _times(X, mean, Q):
     if issparse(X):
         Y = X @ Q

@@ -66,7 +66,8 @@ def _solve(problem, yy, n, alpha, l1_ratio, *, tol, max_iter, positive, selectio
         )
         if l1 < np.finfo(np.float64).eps:
             text += (
-                "\nLinear regression models with a zero l1 penalization strength are more efficiently fitted using one of "
+                "\nLinear regression models with a zero l1 penalization strength are more efficiently fitted using "
+                "one of "
                 "the solvers implemented in sklearn.linear_model.Ridge/RidgeCV instead."
             )
         warnings.warn(text, ConvergenceWarning, stacklevel=4)
@@ -93,7 +94,8 @@ def _alphas_argument(alphas, n_alphas):
         return 100
     if alphas is None:
         warnings.warn(
-            "'alphas=None' is deprecated and will be removed in 1.11, at which point the default value will be set to 100. "
+            "'alphas=None' is deprecated and will be removed in 1.11, at which point the default value will be set "
+            "to 100. "
             "Set 'alphas=100' to silence this warning.",
             FutureWarning,
             stacklevel=4,
@@ -183,7 +185,16 @@ def enet_path(X, y, *, l1_ratio=0.5, eps=1e-3, n_alphas="deprecated", alphas="wa
     progress = Progress("enet_path", verbose, len(alphas))
     for i, alpha in enumerate(alphas):
         gap, n_iter = _solve(
-            problem, yy, n, float(alpha), l1_ratio, tol=tol, max_iter=max_iter, positive=positive, selection=selection, rng=rng
+            problem,
+            yy,
+            n,
+            float(alpha),
+            l1_ratio,
+            tol=tol,
+            max_iter=max_iter,
+            positive=positive,
+            selection=selection,
+            rng=rng,
         )
         coefs[:, i], gaps[i] = problem.w, gap / n
         n_iters.append(n_iter)
@@ -222,12 +233,14 @@ def _fit(est, X, y, sample_weight, check_input):
     """Fit one elastic net to each target."""
     if est.alpha == 0:
         warnings.warn(
-            "With alpha=0, this algorithm does not converge well. You are advised to use the LinearRegression estimator",
+            "With alpha=0, this algorithm does not converge well. You are advised to use the LinearRegression "
+            "estimator",
             stacklevel=3,
         )
     if check_input:
         X, y = validate_data(
-            est, X, y, accept_sparse="csc", dtype=[np.float64, np.float32], accept_large_sparse=False, multi_output=True,
+            est, X, y, accept_sparse="csc", dtype=[np.float64, np.float32], accept_large_sparse=False,
+            multi_output=True,
             y_numeric=True, ensure_all_finite=False,
         )  # fmt: skip
         y = check_array(y, dtype=X.dtype.type, ensure_2d=False)
@@ -249,7 +262,8 @@ def _fit(est, X, y, sample_weight, check_input):
                 x_mean = np.asarray(X.T @ w).ravel() / w.sum()
                 y_mean = np.average(Y.astype(np.float64), axis=0, weights=sample_weight)
             problems = [
-                _csc_problem(X, Y[:, k] - y_mean[k], sample_weight, x_mean if est.fit_intercept else None) for k in range(t)
+                _csc_problem(X, Y[:, k] - y_mean[k], sample_weight, x_mean if est.fit_intercept else None)
+                for k in range(t)
             ]
         elif hasattr(est.precompute, "__array__") and not (est.fit_intercept or sample_weight is not None):
             assert_all_finite(X, input_name="X", estimator_name=type(est).__name__)
@@ -269,7 +283,10 @@ def _fit(est, X, y, sample_weight, check_input):
         else:
             assert_all_finite(X, input_name="X", estimator_name=type(est).__name__)
             if est.fit_intercept:
-                x_mean, y_mean = np.average(X, axis=0, weights=sample_weight), np.average(Y, axis=0, weights=sample_weight)
+                x_mean, y_mean = (
+                    np.average(X, axis=0, weights=sample_weight),
+                    np.average(Y, axis=0, weights=sample_weight),
+                )
             if hasattr(est.precompute, "__array__"):
                 _check_given_gram(est, X, x_mean, check_input)
             Xc, Yc = np.subtract(X, x_mean, dtype=X.dtype, order="F"), (Y - y_mean).astype(X.dtype)
@@ -300,7 +317,8 @@ def _fit(est, X, y, sample_weight, check_input):
         est.intercept_ = intercept[0] if y.ndim == 1 else intercept
     if not (np.isfinite(est.coef_).all() and np.isfinite(est.intercept_).all()):
         raise ValueError(
-            "Coordinate descent iterations resulted in non-finite parameter values. The input data may contain large values "
+            "Coordinate descent iterations resulted in non-finite parameter values. The input data may contain large "
+            "values "
             "and need to be preprocessed."
         )
     return est
@@ -310,7 +328,9 @@ def _check_given_gram(est, X, x_mean, check_input):
     """A Gram matrix was given although the data is centred or weighted: check it where it can be, and recompute it."""
     if est.fit_intercept and not np.allclose(x_mean, 0):
         warnings.warn(
-            "Gram matrix was provided but X was centered to fit intercept: recomputing Gram matrix.", UserWarning, stacklevel=4
+            "Gram matrix was provided but X was centered to fit intercept: recomputing Gram matrix.",
+            UserWarning,
+            stacklevel=4,
         )
     elif check_input:
         p = X.shape[1]
@@ -322,7 +342,8 @@ class ElasticNet(LinearPredictor, from_sklearn("linear_model.ElasticNet")):
 
     .. math:: \min_w \frac{1}{2n} \|y - Xw - b\|_2^2 + \alpha \rho \|w\|_1 + \frac{\alpha (1 - \rho)}{2} \|w\|_2^2
 
-    Tall dense data is reduced to its Gram matrix in one pass, wide data is walked by columns, sparse data by the entries
+    Tall dense data is reduced to its Gram matrix in one pass, wide data is walked by columns, sparse data by the
+    entries
     of its columns. Convergence is judged by the duality gap.
 
     Parameters
@@ -348,9 +369,11 @@ class ElasticNet(LinearPredictor, from_sklearn("linear_model.ElasticNet")):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, check_input=True):
-        """Fit to X (n_samples, n_features), dense or sparse, and y (n_samples,) or (n_samples, n_targets); returns self.
+        """Fit to X (n_samples, n_features), dense or sparse, and y (n_samples,) or (n_samples, n_targets); returns
+        self.
 
-        Raises ValueError for NaN, infinities or wrong shapes; warns with ConvergenceWarning when ``max_iter`` was not enough.
+        Raises ValueError for NaN, infinities or wrong shapes; warns with ConvergenceWarning when ``max_iter`` was
+        not enough.
         """
         return _fit(self, X, y, sample_weight, check_input)
 
@@ -379,7 +402,7 @@ class Lasso(LinearPredictor, from_sklearn("linear_model.Lasso")):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, check_input=True):
-        """Fit to X (n_samples, n_features), dense or sparse, and y (n_samples,) or (n_samples, n_targets); returns self."""
+        """Fit to X (n_samples, n_features), dense or sparse, and y of one or more targets; returns self."""
         return _fit(self, X, y, sample_weight, check_input)
 
     path = staticmethod(enet_path)
@@ -392,7 +415,8 @@ class ElasticNetCV(LinearPredictor, from_sklearn("linear_model.ElasticNetCV")):
 
     Parameters
     ----------
-    l1_ratio, eps, alphas, fit_intercept, precompute, max_iter, tol, cv, copy_X, verbose, n_jobs, positive, random_state, \
+    l1_ratio, eps, alphas, fit_intercept, precompute, max_iter, tol, cv, copy_X, verbose, n_jobs, positive, \
+random_state, \
 selection
         As in :class:`sklearn.linear_model.ElasticNetCV`.
 
@@ -424,7 +448,8 @@ class LassoCV(LinearPredictor, from_sklearn("linear_model.LassoCV")):
 
     Parameters
     ----------
-    eps, alphas, fit_intercept, precompute, max_iter, tol, copy_X, cv, verbose, n_jobs, positive, random_state, selection
+    eps, alphas, fit_intercept, precompute, max_iter, tol, copy_X, cv, verbose, n_jobs, positive, random_state,
+    selection
         As in :class:`sklearn.linear_model.LassoCV`.
 
     Attributes

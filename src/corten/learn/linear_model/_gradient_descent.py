@@ -25,7 +25,8 @@ __all__ = ["GradientDescentRegressor"]
 class GradientDescentRegressor(RegressorMixin, LinearPredictor):
     r"""Least squares by plain gradient descent, to watch it work.
 
-    Each step follows the gradient of :math:`\frac{1}{2 |B|} \sum_{i \in B} (x_i^T w + b - y_i)^2 + \frac{\alpha}{2} \|w\|^2`
+    Each step follows the gradient of :math:`\frac{1}{2 |B|} \sum_{i \in B} (x_i^T w + b - y_i)^2 + \frac{\alpha}{2}
+    \|w\|^2`
     over a batch B of rows.
 
     Parameters
@@ -33,7 +34,8 @@ class GradientDescentRegressor(RegressorMixin, LinearPredictor):
     method : {"batch", "stochastic", "mini-batch"}, default="batch"
         All rows, one row, or ``batch_size`` rows a step.
     learning_rate : float or "auto", default="auto"
-        Length of a step. "auto" is :math:`1 / L`, with L the largest eigenvalue of :math:`[X, 1]^T [X, 1] / n` for "batch" and
+        Length of a step. "auto" is :math:`1 / L`, with L the largest eigenvalue of :math:`[X, 1]^T [X, 1] / n` for
+        "batch" and
         the largest squared norm of a row otherwise: the longest step that cannot diverge.
     max_iter : int, default=1000
         Passes over the data.
@@ -135,7 +137,9 @@ class GradientDescentRegressor(RegressorMixin, LinearPredictor):
         else:
             if self.tol is not None:
                 warnings.warn(
-                    f"[GradientDescentRegressor] did not converge in {self.max_iter} passes", ConvergenceWarning, stacklevel=2
+                    f"[GradientDescentRegressor] did not converge in {self.max_iter} passes",
+                    ConvergenceWarning,
+                    stacklevel=2,
                 )
         self.coef_, self.intercept_ = w, b
         self.loss_history_, self.n_iter_ = np.array(history), epoch + 1

@@ -23,9 +23,11 @@ __all__ = ["LinearRegression"]
 class LinearRegression(LinearPredictor, from_sklearn("linear_model.LinearRegression")):
     r"""Ordinary least squares: :math:`\min_w \|y - Xw - b\|_2^2`.
 
-    Dense problems with more rows than columns are solved by the normal equations of the centred data, from one pass, with one
+    Dense problems with more rows than columns are solved by the normal equations of the centred data, from one
+    pass, with one
     step of iterative refinement where the condition number asks for it. Where it exceeds what the normal equations
-    can bear, and for wide data, the solution is that of an SVD, as in scikit-learn. Sparse data goes to SciPy's LSQR and
+    can bear, and for wide data, the solution is that of an SVD, as in scikit-learn. Sparse data goes to SciPy's
+    LSQR and
     ``positive=True`` to SciPy's NNLS.
 
     Parameters

@@ -76,7 +76,6 @@ class _Objective:
                 H[:, j, :, j] += 1.0 / K
         return H.reshape(K * size, K * size)
 
-
     def _weighted_gram(self, h, zero):
         """(p + 1, p + 1) products of the columns of [X, 1] with weights h."""
         if not issparse(self.X):
@@ -190,7 +189,8 @@ warm_start, n_jobs
         As in :class:`sklearn.linear_model.LogisticRegression`.
     solver : {"lbfgs", "newton-cholesky", "saga"}
         "lbfgs" takes l2 or no penalty; "newton-cholesky" too; "saga" takes every penalty and reaches
-        SAGA's optimum by orthant-wise L-BFGS on full passes, so ``random_state`` has no influence and ``tol`` bounds the
+        SAGA's optimum by orthant-wise L-BFGS on full passes, so ``random_state`` has no influence and ``tol``
+        bounds the
         largest element of the (pseudo-)gradient. The others raise :class:`UnsupportedSetting`.
 
     Attributes
@@ -212,7 +212,8 @@ warm_start, n_jobs
     def fit(self, X, y, sample_weight=None):
         """Fit to X (n_samples, n_features), dense or sparse, and labels y (n_samples,); returns self.
 
-        Raises ValueError for NaN, infinities, wrong shapes, or fewer than two classes; warns with ConvergenceWarning when
+        Raises ValueError for NaN, infinities, wrong shapes, or fewer than two classes; warns with
+        ConvergenceWarning when
         ``max_iter`` was not enough.
         """
         penalty, C = self._penalty()
@@ -267,7 +268,8 @@ warm_start, n_jobs
         if self.penalty == "deprecated":
             if self.l1_ratio is None:
                 warnings.warn(
-                    "'l1_ratio=None' was deprecated in version 1.8 and will trigger an error in 1.10. Use 0<=l1_ratio<=1 "
+                    "'l1_ratio=None' was deprecated in version 1.8 and will trigger an error in 1.10. Use "
+                    "0<=l1_ratio<=1 "
                     "instead.",
                     FutureWarning,
                     stacklevel=4,
@@ -294,7 +296,8 @@ warm_start, n_jobs
             )
         if (self.penalty == "l2" and self.l1_ratio != 0) or (self.penalty == "l1" and self.l1_ratio != 1):
             warnings.warn(
-                f"Inconsistent values: penalty={self.penalty} with l1_ratio={self.l1_ratio}. penalty is deprecated. Please "
+                f"Inconsistent values: penalty={self.penalty} with l1_ratio={self.l1_ratio}. penalty is deprecated. "
+                f"Please "
                 "use l1_ratio only.",
                 stacklevel=4,
             )
@@ -357,7 +360,8 @@ warm_start, n_jobs
             if result.status == 0:
                 return result.x, n_iter, None
         text = (
-            f"{ran_out.format(n_iter)} (status={result.status}):\n{result.message}\n\nYou might also want to scale the data "
+            f"{ran_out.format(n_iter)} (status={result.status}):\n{result.message}\n\nYou might also want to scale "
+            f"the data "
             "as shown in:\n    https://scikit-learn.org/stable/modules/preprocessing.html\nPlease also refer to the "
             "documentation for alternative solver options:\n"
             "    https://scikit-learn.org/stable/modules/linear_model.html#logistic-regression"

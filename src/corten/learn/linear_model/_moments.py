@@ -13,8 +13,10 @@ _SAMPLE = 1024
 class Moments:
     """Weighted first and second moments of (X, Y); everything in float64.
 
-    ``xx`` (p, p), ``xy`` (p, t) and ``yy`` (t, t) are sums of products of centred columns (of plain columns when they were
-    not to be centred), ``x_mean`` (p,) and ``y_mean`` (t,) weighted means (zeros when not centred), ``weight`` the sum of
+    ``xx`` (p, p), ``xy`` (p, t) and ``yy`` (t, t) are sums of products of centred columns (of plain columns when
+    they were
+    not to be centred), ``x_mean`` (p,) and ``y_mean`` (t,) weighted means (zeros when not centred), ``weight`` the
+    sum of
     the weights.
     """
 

@@ -78,7 +78,9 @@ def _positive(m, alpha, tol, max_iter):
         if not converged:
             from corten.learn._base import ConvergenceWarning
 
-            warnings.warn(f"[Ridge] positive fit did not converge in {n_iter} iterations", ConvergenceWarning, stacklevel=4)
+            warnings.warn(
+                f"[Ridge] positive fit did not converge in {n_iter} iterations", ConvergenceWarning, stacklevel=4
+            )
         W.append(cd.w)
         iterations.append(n_iter)
     return np.stack(W), np.array(iterations)
@@ -98,7 +100,8 @@ def fit_ridge(est, X, y, sample_weight):
         raise ValueError("'lbfgs' solver can be used only when positive=True. Please use another solver.")
     if est.positive and est.solver not in ("auto", "lbfgs"):
         raise ValueError(
-            f"solver='{est.solver}' does not support positive fitting. Please set the solver to 'auto' or 'lbfgs', or set "
+            f"solver='{est.solver}' does not support positive fitting. Please set the solver to 'auto' or 'lbfgs', "
+            f"or set "
             "`positive=False`"
         )
     if not est.positive and est.solver not in _DENSE:
@@ -146,13 +149,15 @@ class Ridge(LinearPredictor, from_sklearn("linear_model.Ridge")):
     r"""Least squares with an l2 penalty: :math:`\min_w \|y - Xw - b\|_2^2 + \alpha \|w\|_2^2`.
 
     Tall data is solved by the normal equations from one pass over X, wide data by its kernel matrix, both through
-    Cholesky; singular systems and ``solver="svd"`` by an SVD. ``positive=True`` is coordinate descent on the Gram matrix.
+    Cholesky; singular systems and ``solver="svd"`` by an SVD. ``positive=True`` is coordinate descent on the Gram
+    matrix.
     Sparse data goes to SciPy's conjugate gradients or LSQR.
 
     Parameters
     ----------
     alpha, fit_intercept, copy_X, max_iter, tol, solver, positive, random_state
-        As in :class:`sklearn.linear_model.Ridge`; dense data takes the solvers "auto", "cholesky" and "svd" (and "lbfgs"
+        As in :class:`sklearn.linear_model.Ridge`; dense data takes the solvers "auto", "cholesky" and "svd" (and
+        "lbfgs"
         where ``positive``), sparse data "auto", "sparse_cg" and "lsqr". Others raise :class:`UnsupportedSetting`.
 
     Attributes

@@ -11,8 +11,8 @@ __all__ = ["Perceptron", "SGDClassifier", "SGDRegressor"]
 _MOST = np.iinfo(np.int32).max
 
 
-def _descend(est, X, y, sample_weight, coef, intercept, average_coef, average_intercept, *, alpha, learning_rate, max_iter,
-             weights, seed, held_out, score):  # fmt: skip
+def _descend(est, X, y, sample_weight, coef, intercept, average_coef, average_intercept, *, alpha, learning_rate,
+             max_iter, weights, seed, held_out, score):  # fmt: skip
     """Call the kernel with an estimator's parameters."""
     X = as_csr(X) if issparse(X) else np.ascontiguousarray(X)
     dtype = X.dtype
@@ -94,8 +94,10 @@ class SGDClassifier(_Classify, LinearDecision, from_sklearn("linear_model.SGDCla
     """Linear classifier by stochastic gradient descent, one class against the rest.
 
     Draws the same order of rows as scikit-learn and takes the same steps, so coefficients agree for the same
-    ``random_state`` up to rounding. Two judgements of an epoch differ: with ``early_stopping`` the weights are scored as they
-    are, with their decay applied, and on sparse data a penalised objective counts all weights; either may stop at another
+    ``random_state`` up to rounding. Two judgements of an epoch differ: with ``early_stopping`` the weights are
+    scored as they
+    are, with their decay applied, and on sparse data a penalised objective counts all weights; either may stop at
+    another
     epoch.
 
     Parameters
@@ -123,7 +125,8 @@ class Perceptron(_Classify, LinearDecision, from_sklearn("linear_model.Perceptro
 
     Parameters
     ----------
-    penalty, alpha, l1_ratio, fit_intercept, max_iter, tol, shuffle, verbose, eta0, n_jobs, random_state, early_stopping, \
+    penalty, alpha, l1_ratio, fit_intercept, max_iter, tol, shuffle, verbose, eta0, n_jobs, random_state, \
+early_stopping, \
 validation_fraction, n_iter_no_change, class_weight, warm_start
         As in :class:`sklearn.linear_model.Perceptron`.
 
@@ -142,7 +145,8 @@ class SGDRegressor(LinearPredictor, from_sklearn("linear_model.SGDRegressor")):
 
     Parameters
     ----------
-    loss, penalty, alpha, l1_ratio, fit_intercept, max_iter, tol, shuffle, verbose, epsilon, random_state, learning_rate, \
+    loss, penalty, alpha, l1_ratio, fit_intercept, max_iter, tol, shuffle, verbose, epsilon, random_state, \
+learning_rate, \
 eta0, power_t, early_stopping, validation_fraction, n_iter_no_change, warm_start, average
         As in :class:`sklearn.linear_model.SGDRegressor`.
 
@@ -167,13 +171,18 @@ eta0, power_t, early_stopping, validation_fraction, n_iter_no_change, warm_start
             average_coef, average_intercept = self._average_coef, self._average_intercept
         coef = np.ascontiguousarray(coef)
         intercept, average_intercept, self.n_iter_ = _descend(
-            self, X, y, sample_weight, coef, float(intercept[0]), average_coef, float(average_intercept[0]), alpha=alpha,
-            learning_rate=learning_rate, max_iter=max_iter, weights=(1.0, 1.0), seed=seed, held_out=held_out, score=score,
+            self, X, y, sample_weight, coef, float(intercept[0]), average_coef, float(average_intercept[0]),
+            alpha=alpha,
+            learning_rate=learning_rate, max_iter=max_iter, weights=(1.0, 1.0), seed=seed, held_out=held_out,
+            score=score,
         )  # fmt: skip
         self.t_ += self.n_iter_ * X.shape[0]
         self.coef_, self.intercept_ = coef, np.atleast_1d(intercept)
         if self.average > 0:
-            self._average_intercept, self._standard_intercept = np.atleast_1d(average_intercept), np.atleast_1d(intercept)
+            self._average_intercept, self._standard_intercept = (
+                np.atleast_1d(average_intercept),
+                np.atleast_1d(intercept),
+            )
             self._standard_coef = coef
             if self.average <= self.t_ - 1.0:
                 self.coef_, self.intercept_ = average_coef, self._average_intercept
