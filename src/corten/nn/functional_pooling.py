@@ -85,7 +85,8 @@ def _avg_pool(name: str, dims: int, input: Any, kernel_size: Any, stride: Any, p
     if divisor_override is not None and divisor_override == 0:
         raise RuntimeError(f"[{name}] divisor_override must not be zero")
     x, single, geometry, size = _pool(name, dims, input, kernel_size, stride, padding, 1, ceil_mode)
-    out = ops.avg_pool(x, window=_window(dims, *geometry, False, count_include_pad, divisor_override or 0), size=size)
+    out = ops.avg_pool(x, window=_window(dims, *geometry, False, count_include_pad, divisor_override or 0),  # type: ignore[call-arg]
+                       size=size)
     return out.squeeze(0) if single else out
 
 

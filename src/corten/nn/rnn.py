@@ -53,7 +53,7 @@ class RNNBase(Module):
         for layer in range(num_layers):
             size = input_size if layer == 0 else state * (2 if bidirectional else 1)
             for end in self._ends(layer):
-                shapes = {"weight_ih": (self.gates * hidden_size, size), "weight_hh": (self.gates * hidden_size, state)}
+                shapes: dict[str, tuple[int, ...]] = {"weight_ih": (self.gates * hidden_size, size), "weight_hh": (self.gates * hidden_size, state)}
                 if bias:
                     shapes |= {"bias_ih": (self.gates * hidden_size,), "bias_hh": (self.gates * hidden_size,)}
                 if proj_size:
@@ -96,7 +96,7 @@ class RNNBase(Module):
             x = x.unsqueeze(1)
         elif self.batch_first and not packed:
             x = x.transpose(0, 1)
-        batch = int(sizes[0].item()) if packed else x.shape[1]
+        batch = int(sizes[0].item()) if packed else x.shape[1]  # type: ignore[index]
         given = () if hx is None else tuple(hx) if lstm else (hx,)
         widths = (self.proj_size or self.hidden_size, self.hidden_size)[: 2 if lstm else 1]
         if hx is None:
