@@ -53,7 +53,8 @@ class RNNBase(Module):
         for layer in range(num_layers):
             size = input_size if layer == 0 else state * (2 if bidirectional else 1)
             for end in self._ends(layer):
-                shapes: dict[str, tuple[int, ...]] = {"weight_ih": (self.gates * hidden_size, size), "weight_hh": (self.gates * hidden_size, state)}
+                shapes: dict[str, tuple[int, ...]] = {}
+                shapes["weight_ih"], shapes["weight_hh"] = (self.gates * hidden_size, size), (self.gates * hidden_size, state)
                 if bias:
                     shapes |= {"bias_ih": (self.gates * hidden_size,), "bias_hh": (self.gates * hidden_size,)}
                 if proj_size:
