@@ -39,8 +39,10 @@ def check(ours: Any, theirs: Any, *arrays: Any, call: Any = None, **kwargs: Any)
     """Outputs, gradients of inputs, gradients of parameters, buffers."""
     mine = [corten.tensor(a).requires_grad_() if a.dtype.kind == "f" else corten.tensor(a) for a in arrays]
     other = [torch.tensor(a).requires_grad_() if a.dtype.kind == "f" else torch.tensor(a) for a in arrays]
-    got = flat((call or (lambda m, *a, **k: m(*a, **k)))(ours, *mine, **{k: v[0] if isinstance(v, tuple) else v for k, v in kwargs.items()}))
-    want = flat((call or (lambda m, *a, **k: m(*a, **k)))(theirs, *other, **{k: v[1] if isinstance(v, tuple) else v for k, v in kwargs.items()}))
+    run = call or (lambda m, *a, **k: m(*a, **k))
+    both = [{k: v[i] if isinstance(v, tuple) else v for k, v in kwargs.items()} for i in range(2)]
+    got = flat(run(ours, *mine, **both[0]))
+    want = flat(run(theirs, *other, **both[1]))
     assert len(got) == len(want)
     loss, their_loss = 0, 0
     for g, w in zip(got, want, strict=True):
