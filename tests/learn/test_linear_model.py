@@ -172,6 +172,7 @@ def objective(model, X, y, C, l1_ratio):
     return C * loss + (1 - l1_ratio) / 2 * np.sum(W * W) + l1_ratio * np.abs(W).sum()
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # of the peer
 @pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
 @pytest.mark.parametrize("sparse", [False, True])
 def test_logistic_regression_l1(l1_ratio, sparse):

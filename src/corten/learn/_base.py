@@ -329,6 +329,8 @@ def as_csr(X):
     if not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
-    if X.indices.dtype != np.int32 and max(X.shape[0], X.shape[1], X.nnz) < 2**31 - 1:
+    if X.indices.dtype != np.int32 or X.indptr.dtype != np.int32:
+        if max(X.shape[0], X.shape[1], X.nnz) >= 2**31 - 1:
+            raise ValueError(f"[corten.learn] got a sparse matrix with {X.nnz} entries, expected fewer than 2**31 - 1")
         X = type(X)((X.data, X.indices.astype(np.int32), X.indptr.astype(np.int32)), shape=X.shape)
     return X
