@@ -219,7 +219,12 @@ class GaussianMixture(DensityMixin, Estimator):
             x -= first[j]
             second[j] = (x * r[:, None]).T @ x if full else r @ (x * x)
         mass = mass + 10 * np.finfo(X.dtype).eps
-        return mass / mass.sum(), first, self._covariances(mass, second)
+        covariances = self._covariances(mass, second)
+        if self.covariance_type == "tied" and self.init_params in ("k-means++", "random_from_data"):
+            # few rows have a component yet; the scatter of all of them is shared, as scikit-learn starts
+            covariances = (X.T.astype(np.float64) @ X - (mass * first.T) @ first) / mass.sum()
+            covariances[np.arange(d), np.arange(d)] += self.reg_covar
+        return mass / mass.sum(), first, covariances
 
     # -------------------------------------------------------------------------------------------------- parameters
 

@@ -270,9 +270,11 @@ class BaseKernelMachine(Estimator):
         return Binary(solver.b, solver.bias()[0], solver.iterations, ok, solver.objective())
 
     def _subset(self, X, index):
+        if index.size == X.shape[0] and (index[1:] > index[:-1]).all():
+            return X  # all samples in their own order
         if self.kernel == "precomputed" or callable(self.kernel):
-            return X if index.size == X.shape[0] else X[np.ix_(index, index)]
-        return X if index.size == X.shape[0] else X[index]
+            return X[np.ix_(index, index)]
+        return X[index]
 
     def _keep(self, X, support, n_support, dual_coef, rho):
         """Store the support vectors and coefficients in libsvm's layout."""
