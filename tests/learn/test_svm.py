@@ -11,7 +11,7 @@ import sklearn.svm as peer
 from sklearn.datasets import load_svmlight_file, make_classification, make_regression
 
 from corten._core import native
-from corten.learn.svm import SVC, SVR, LinearSVC, LinearSVR, NuSVC, NuSVR, OneClassSVM
+from corten.learn.svm import SVC, LinearSVC, LinearSVR
 
 DATA = Path(os.environ.get("CORTEN_DATA", "data"))
 
