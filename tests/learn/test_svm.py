@@ -94,7 +94,8 @@ def test_many_classes_and_layout(shape):
     kw = dict(C=5.0, decision_function_shape=shape)
     ours, theirs = SVC(**kw).fit(X, y), peer.SVC(**kw).fit(X, y)
     assert ours.dual_coef_.shape[0] == 25 and ours.intercept_.shape == (325,)
-    np.testing.assert_array_equal(ours.support_, np.concatenate([np.sort(p) for p in np.split(ours.support_, np.cumsum(ours.n_support_)[:-1])]))
+    by_class = np.split(ours.support_, np.cumsum(ours.n_support_)[:-1])
+    np.testing.assert_array_equal(ours.support_, np.concatenate([np.sort(p) for p in by_class]))
     assert (ours.predict(X) == theirs.predict(X)).mean() > 0.999
     np.testing.assert_allclose(ours.decision_function(X), theirs.decision_function(X), atol=2e-2)
 
