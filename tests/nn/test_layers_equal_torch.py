@@ -224,7 +224,8 @@ def test_threads_do_not_change_a_bit(threads: int) -> None:
         corten.manual_seed(0)
         layers = [(nn.BatchNorm2d(8), (8, 8, 40, 40)), (nn.BatchNorm2d(2), (8, 2, 90, 90)), (nn.LayerNorm(300), (500, 300)),
                   (nn.GroupNorm(2, 8), (8, 8, 40, 40)), (nn.MaxPool2d(3, 2, 1), (8, 8, 40, 40)), (nn.AvgPool2d(2), (8, 8, 40, 40)),
-                  (nn.LSTM(32, 64), (20, 64, 32)), (nn.GRU(32, 320), (5, 64, 32)), (nn.MultiheadAttention(64, 4), (150, 4, 64))]  # fmt: skip
+                  (nn.LSTM(32, 64), (20, 64, 32)), (nn.GRU(32, 320), (5, 64, 32)),
+                  (nn.MultiheadAttention(64, 4), (150, 4, 64))]  # fmt: skip
         found = []
         for layer, shape in layers:
             x = corten.randn(*shape).requires_grad_()
