@@ -11,6 +11,7 @@ import sklearn.svm as peer
 from sklearn.datasets import load_svmlight_file, make_classification, make_regression
 
 from corten._core import native
+from corten.learn import svm
 from corten.learn.svm import SVC, LinearSVC, LinearSVR
 
 DATA = Path(os.environ.get("CORTEN_DATA", "data"))
@@ -64,7 +65,7 @@ def test_machines_and_kernels(two_classes, kernel, cls):
     import warnings
 
     warnings.simplefilter("ignore")
-    ours, theirs = globals()[cls](**kw).fit(X, y), getattr(peer, cls)(**kw).fit(X, y)
+    ours, theirs = getattr(svm, cls)(**kw).fit(X, y), getattr(peer, cls)(**kw).fit(X, y)
     function = "predict" if cls.endswith("R") else "decision_function"
     a, b = getattr(ours, function)(X), getattr(theirs, function)(X)
     np.testing.assert_allclose(a, b, atol=2e-3 * max(1.0, np.abs(b).max()))
