@@ -91,6 +91,7 @@ class Build(build_ext):
                 ext.extra_link_args += [f"-fsanitize={SANITIZE}"]
             if ext.name == "corten._core.native":
                 ext.extra_objects = objects
+                ext.depends = [*ext.depends, *objects]  # link anew when a kernel changed
                 ext.extra_link_args += openmp
         super().build_extensions()
 
