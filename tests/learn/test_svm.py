@@ -14,6 +14,8 @@ from corten._core import native
 from corten.learn import svm
 from corten.learn.svm import SVC, LinearSVC, LinearSVR
 
+pytestmark = pytest.mark.slow  # minutes: libsvm and liblinear at tight tolerances are the judges
+
 DATA = Path(os.environ.get("CORTEN_DATA", "data"))
 
 
