@@ -20,6 +20,8 @@ import sklearn.preprocessing as sk_preprocessing
 
 from corten.learn import decomposition, linear_model, preprocessing
 
+KEYS = {"C3", "C4", "C5", "C10"}
+
 
 def intel(path):
     """The class of scikit-learn-intelex, or None when it is not installed."""
