@@ -21,19 +21,19 @@ static double now(void) {
     return t.tv_sec + 1e-9 * t.tv_nsec;
 }
 
-#define PEAK(name, vec) \
-    double name(long rounds, double *flops) { \
-        vec x[CHAINS], a, b; \
-        for (int c = 0; c < CHAINS; c++) x[c] = (vec){0} + c; \
-        a = (vec){0} + 0.999f, b = (vec){0} + 0.001f; \
-        __asm__ volatile("" : "+m"(a), "+m"(b)); \
-        double start = now(); \
-        for (long r = 0; r < rounds; r++) \
+#define PEAK(name, vec)                                                                               \
+    double name(long rounds, double *flops) {                                                         \
+        vec x[CHAINS], a, b;                                                                          \
+        for (int c = 0; c < CHAINS; c++) x[c] = (vec){0} + c;                                         \
+        a = (vec){0} + 0.999f, b = (vec){0} + 0.001f;                                                 \
+        __asm__ volatile("" : "+m"(a), "+m"(b));                                                      \
+        double start = now();                                                                         \
+        for (long r = 0; r < rounds; r++)                                                             \
             for (int c = 0; c < CHAINS; c++) x[c] = x[c] * a + b; /* contracted to one instruction */ \
-        double took = now() - start; \
-        for (int c = 0; c < CHAINS; c++) __asm__ volatile("" : : "m"(x[c])); \
-        *flops = 2.0 * rounds * CHAINS * (sizeof(vec) / sizeof(x[0][0])); \
-        return took; \
+        double took = now() - start;                                                                  \
+        for (int c = 0; c < CHAINS; c++) __asm__ volatile("" : : "m"(x[c]));                          \
+        *flops = 2.0 * rounds * CHAINS * (sizeof(vec) / sizeof(x[0][0]));                             \
+        return took;                                                                                  \
     }
 PEAK(peak_f32, vf)
 PEAK(peak_f64, vd)
