@@ -4,6 +4,7 @@ from corten.nn import functional, init
 from corten.nn.activation import *  # noqa: F403
 from corten.nn.attention import *  # noqa: F403
 from corten.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from corten.nn.conv import *  # noqa: F403
 from corten.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d
 from corten.nn.linear import Bilinear, Flatten, Identity, Linear, Unflatten
 from corten.nn.loss import *  # noqa: F403

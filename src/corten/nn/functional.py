@@ -9,6 +9,7 @@ from corten._core import core
 from corten.ops import activation as act
 from corten.ops import loss as losses
 from corten.ops.activation import log_softmax_op, softmax_op
+from corten.ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d  # noqa: F401
 from corten.ops.loss import reduction_code
 from corten.ops.matmul import linear_op
 from corten.ops.pointwise import clamp, where

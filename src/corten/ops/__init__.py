@@ -5,6 +5,7 @@ from corten.ops import (  # noqa: F401
     activation,
     attention,
     compare,
+    conv,
     create,
     indexing,
     loss,
