@@ -113,3 +113,9 @@ SAMPLES["celu"] = [{"args": [real(3, 4)], "attrs": {"alpha": 1.3}}]
 for _n in ("softshrink", "hardshrink"):
     SAMPLES[_n] = [{"args": [real(3, 4)], "attrs": {"lambd": 0.47}}]
 SAMPLES["threshold"] = [{"args": [real(3, 4)], "attrs": {"threshold": 0.17, "value": 0.4}}]
+SAMPLES["conv"] = [
+    {"args": [real(2, 4, 7), real(6, 2, 3), real(6)],
+     "attrs": {"nd": 1, "stride": (2,), "padding": (1,), "dilation": (1,), "groups": 2, "activation": 0}},
+    {"args": [real(2, 3, 6, 5), real(4, 3, 3, 2), None],
+     "attrs": {"nd": 2, "stride": (1, 1), "padding": (1, 0), "dilation": (1, 2), "groups": 1, "activation": 0}},
+]  # fmt: skip

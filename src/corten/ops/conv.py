@@ -61,7 +61,7 @@ def _weight_vjp(g: Any, y: Any, input: Any, nd: int, stride: Any, padding: Any, 
 
 
 conv_op = op(
-    f"conv(input, weight, bias: Tensor?, {_GEOMETRY}) -> out", kernel="conv_forward", function=False, sums_down=False,
+    f"conv(input, weight, bias: Tensor?, {_GEOMETRY}) -> out", kernel="conv_forward", contiguous=True, function=False, sums_down=False,
     shape=lambda x, w, b, nd, stride, padding, dilation, groups, activation: (
         x[0], w[0], *out_size(x[2:], w[2:], stride, padding, dilation)),
     vjp=_vjp, reference=_reference,
@@ -69,19 +69,19 @@ conv_op = op(
 )  # fmt: skip
 
 conv_input = op(
-    f"conv_input(y, weight, {_GEOMETRY}, size: ints) -> out", kernel="conv_backward_input", function=False,
+    f"conv_input(y, weight, {_GEOMETRY}, size: ints) -> out", kernel="conv_backward_input", contiguous=True, function=False,
     sums_down=False, shape=lambda *shapes_and_attributes: tuple(shapes_and_attributes[-1]), vjp=_input_vjp,
     doc="Adjoint of conv in its input: from (N, O, *out) to ``size``, which is (N, C, *in).",
 )  # fmt: skip
 
 conv_weight = op(
-    f"conv_weight(y, input, {_GEOMETRY}, size: ints) -> out", kernel="conv_backward_weight", function=False,
+    f"conv_weight(y, input, {_GEOMETRY}, size: ints) -> out", kernel="conv_backward_weight", contiguous=True, function=False,
     sums_down=False, shape=lambda *shapes_and_attributes: tuple(shapes_and_attributes[-1]), vjp=_weight_vjp,
     doc="Adjoint of conv in its weight: from (N, O, *out) and the input to ``size``, which is (O, C / groups, *kernel).",
 )  # fmt: skip
 
 conv_bias = op(
-    "conv_bias(y) -> out", kernel="conv_backward_bias", function=False, sums_down=False, shape=lambda y: (y[1],),
+    "conv_bias(y) -> out", kernel="conv_backward_bias", contiguous=True, function=False, sums_down=False, shape=lambda y: (y[1],),
     vjp=lambda g, y_shape: g.reshape(1, -1, *(1,) * (len(y_shape) - 2)).expand(*y_shape),
     doc="Sum over all dimensions but the second.",
 )  # fmt: skip
