@@ -141,7 +141,7 @@ def main(run):
     axes[1, 1].hist([wrong, right], bins=15, label=["chosen by all rows: a leak", "by the training part"])
     axes[1, 1].axvline(0.5, color="black", ls="--", lw=1)
     axes[1, 1].set(title="Predicting noise", xlabel="test accuracy", ylabel="rounds")
-    axes[1, 1].legend()
+    axes[1, 1].legend(loc="upper center", fontsize="small")
     run.save(figure, "preprocessing")
 
     run.metric("test accuracy after all steps", scores[-1][1], at_least=0.8)
