@@ -14,24 +14,6 @@ def photograph():
     return load_sample_image("flower.jpg") / 255.0
 
 
-def digits(run):
-    """Handwritten digits as rows of pixels, and their labels, which the clustering does not see."""
-    import gzip
-
-    found = run.data("mnist/t10k-images-idx3-ubyte.gz", "mnist/t10k-labels-idx1-ubyte.gz")
-    if found is None:
-        from sklearn.datasets import load_digits
-
-        bunch = load_digits()
-        run.uses("1,797 digits of 8 x 8 pixels and a photograph (come with scikit-learn): set CORTEN_DATA for MNIST")
-        return bunch.data / 16, bunch.target, 8
-    n = 1000 if run.quick else 5000
-    x = np.frombuffer(gzip.open(found[0]).read(), np.uint8, offset=16).reshape(-1, 784)[:n] / 255.0
-    y = np.frombuffer(gzip.open(found[1]).read(), np.uint8, offset=8)[:n].astype(int)
-    run.uses(f"{n} test digits of MNIST, and a photograph that comes with scikit-learn")
-    return x, y, 28
-
-
 def purity(labels, y):
     """Share of the rows whose cluster is mostly of their own class."""
     return sum(np.bincount(y[labels == j]).max() for j in np.unique(labels)) / len(y)
@@ -40,7 +22,7 @@ def purity(labels, y):
 def main(run):
     """K-means from scratch and with Corten: digits grouped without labels, the elbow, colours of a photograph."""
     rng = np.random.default_rng(run.seed)
-    x, y, side = digits(run)
+    x, y, _, _, side = run.digits(1000 if run.quick else 5000, 0)
 
     run.heading("Ten groups of digits, from the same start")
     start = scratch.plus_plus(x, 10, rng)

@@ -63,6 +63,29 @@ class Run:
         self.source = source
         self.say(f"data: {source}")
 
+    def digits(self, n_train: int, n_test: int) -> tuple[Any, Any, Any, Any, int]:
+        """Handwritten digits: images (n, side * side) float64 from 0 to 1, labels, to train and to test with, and the side.
+
+        MNIST where it is on this machine, else the embedded 1,797 digits of 8 x 8 pixels.
+        """
+        from corten.data.datasets import MNIST, Digits
+        from corten.data.sources import DatasetUnavailableError
+
+        parts: list[Any]
+        try:
+            parts = [MNIST(train=train, download=False) for train in (True, False)]
+            name = "MNIST"
+        except DatasetUnavailableError:
+            parts = [Digits(train=train) for train in (True, False)]
+            name = "digits of 8 x 8 pixels that come with the package (set CORTEN_DATA for MNIST)"
+        arrays: list[Any] = []
+        for part, n in zip(parts, (n_train, n_test), strict=True):
+            n = min(n, len(part))
+            arrays += [part.data[:n].numpy().reshape(n, -1) / part.white, part.targets[:n].numpy()]
+        self.uses(f"{len(arrays[1]):,} + {len(arrays[3]):,} digits of {name}" if name == "MNIST" else
+                  f"{len(arrays[1]):,} + {len(arrays[3]):,} {name}")  # fmt: skip
+        return (*arrays, parts[0].size[0])  # type: ignore[return-value]
+
     # ---- what is shown
 
     def heading(self, text: str) -> None:
