@@ -81,8 +81,8 @@ class Run:
         arrays: list[Any] = []
         for part, n in zip(parts, (n_train, n_test), strict=True):
             n = min(n, len(part))
-            arrays += [part.data[:n].numpy().reshape(n, -1) / part.white, part.targets[:n].numpy()]
-        self.uses(f"{len(arrays[1]):,} + {len(arrays[3]):,} digits of {name}" if name == "MNIST" else
+            arrays += [part.data[:n].numpy().reshape(n, part.size[0] * part.size[1]) / part.white, part.targets[:n].numpy()]
+        self.uses(f"{len(arrays[1]):,} + {len(arrays[3]):,} digits of MNIST" if name == "MNIST" else
                   f"{len(arrays[1]):,} + {len(arrays[3]):,} {name}")  # fmt: skip
         return (*arrays, parts[0].size[0])  # type: ignore[return-value]
 
