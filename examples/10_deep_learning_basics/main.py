@@ -122,7 +122,8 @@ def main(run):
     longer = epochs * 5 if not run.quick else 8
     ways = {"none": ({}, {}), "weight decay (L2)": ({}, {"optimizer": ("AdamW", {"lr": 0.002, "weight_decay": 1.0})}),
             "L1": ({}, {"l1": 2e-4}), "dropout 0.5": ({"dropout": 0.5}, {}), "batch norm": ({"norm": True}, {})}  # fmt: skip
-    by_way = {name: train(run, small, fresh(hidden=64 if run.quick else 256, **net), epochs=longer, **how) for name, (net, how) in ways.items()}
+    width = 64 if run.quick else 256
+    by_way = {name: train(run, small, fresh(hidden=width, **net), epochs=longer, **how) for name, (net, how) in ways.items()}
     stop = int(by_way["none"][:, 2].argmax())
     rows = [(k, float(h[-1, 1]), float(h[-1, 2]), float(h[-1, 1] - h[-1, 2])) for k, h in by_way.items()]
     rows.append((f"stopping after epoch {stop + 1}", *map(float, by_way["none"][stop, 1:]),
