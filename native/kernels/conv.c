@@ -12,6 +12,9 @@
 
 #include "../include/conv_depthwise.h"
 #include "../include/conv_patch.h"
+#if !CT_REAL_DOUBLE
+#include "../include/conv_winograd.h"
+#endif
 #include "../include/gemm.h"
 #include "../include/kernel.h"
 #include "../include/par.h"
@@ -126,12 +129,28 @@ static int is_pointwise(const conv_shape *s) {
 }
 static int is_depthwise(const conv_shape *s) { return s->Cg == 1 && s->Og == 1 && s->G > 1; }
 
+#if !CT_REAL_DOUBLE
+static wino_job wino_forward(const conv_shape *s) {
+    return (wino_job){.N = s->N, .C = s->C, .O = s->O, .in = {s->in[1], s->in[2]}, .out = {s->out[1], s->out[2]},
+                      .pad = {s->pad[1], s->pad[2]}, .w_out = s->C * 9, .w_in = 9, .w_tap = 1,
+                      .activation = s->activation};
+}
+/* The gradient of the input is a convolution of the output's gradient with the kernel turned round. */
+static wino_job wino_backward(const conv_shape *s) {
+    return (wino_job){.N = s->N, .C = s->O, .O = s->C, .in = {s->out[1], s->out[2]}, .out = {s->in[1], s->in[2]},
+                      .pad = {2 - s->pad[1], 2 - s->pad[2]}, .w_out = 9, .w_in = s->C * 9, .w_tap = -1};
+}
+#endif
+
 static conv_shape forward_shape(const ct_call *c) { return conv_read(c->in[0], c->in[1], c->out[0], c->ints); }
 
 static int64_t forward_work(const ct_call *c) {
     const conv_shape s = forward_shape(c);
     if (is_depthwise(&s)) return 0;
     if (is_pointwise(&s)) return GEMM.work_batch(s.N, s.O, s.P, s.C);
+#if !CT_REAL_DOUBLE
+    if (wino_fits(&s)) return wino_work(wino_forward(&s));
+#endif
     const int64_t K = s.Cg * s.T;
     return s.G * implicit_packed(s.Og, K) + ct_par_threads() * implicit_worker(s.Og, K);
 }
@@ -152,6 +171,14 @@ static void conv_forward(const ct_call *c) {
         GEMM.gemm_batch(s.N, s.O, s.P, s.C, 1, w, 0, s.C, 1, x, s.C * s.P, s.P, 1, 0, y, s.O * s.P, s.P, &e, c->work);
         return;
     }
+#if !CT_REAL_DOUBLE
+    if (wino_fits(&s)) {
+        wino_job j = wino_forward(&s);
+        j.x = x, j.w = w, j.bias = bias, j.y = y;
+        wino_run(&j, c->work);
+        return;
+    }
+#endif
     const int64_t K = s.Cg * s.T, bytes = implicit_packed(s.Og, K);
     for (int64_t g = 0; g < s.G; g++)
         GEMM.pack_a(s.Og, K, w + g * s.Og * K, K, 1, (real *)((char *)c->work + g * bytes));
@@ -188,6 +215,9 @@ static int64_t input_work(const ct_call *c) {
     const conv_shape s = input_shape(c);
     if (is_depthwise(&s) && s.stride[0] * s.stride[1] * s.stride[2] == 1) return 0;
     if (is_pointwise(&s)) return GEMM.work_batch(s.N, s.C, s.P, s.O);
+#if !CT_REAL_DOUBLE
+    if (wino_fits(&s)) return wino_work(wino_backward(&s));
+#endif
     const int64_t K = s.Og * s.T;
     return round_up(s.Cg * K * (int64_t)sizeof(real), 64) + s.G * implicit_packed(s.Cg, K) +
            ct_par_threads() * implicit_worker(s.Cg, K);
@@ -215,6 +245,14 @@ static void conv_backward_input(const ct_call *c) {
                         c->work);
         return;
     }
+#if !CT_REAL_DOUBLE
+    if (wino_fits(&s)) {
+        wino_job j = wino_backward(&s);
+        j.x = dy, j.w = w, j.y = dx;
+        wino_run(&j, c->work);
+        return;
+    }
+#endif
     const int64_t phases = s.stride[0] * s.stride[1] * s.stride[2];
     if (phases > 1) memset(dx, 0, (size_t)c->out[0]->size * sizeof(real));
     for (int64_t phase = 0; phase < phases; phase++) {
@@ -312,6 +350,9 @@ static int64_t weight_worker(const weight_job *j) {
 static int64_t weight_work(const ct_call *c) {
     const weight_job j = weight_of(c);
     if (is_depthwise(&j.s)) return 0;
+#if !CT_REAL_DOUBLE
+    if (wino_fits(&j.s)) return wino_gradient_work(wino_forward(&j.s));
+#endif
     return round_up(j.parts * c->out[0]->size * (int64_t)sizeof(real), 64) +
            ct_par_threads() * round_up(weight_worker(&j), 64);
 }
@@ -354,6 +395,14 @@ static void conv_backward_weight(const ct_call *c) {
         depthwise_weight(&j.v, s->N, s->C, j.x, j.dy, dw);
         return;
     }
+#if !CT_REAL_DOUBLE
+    if (wino_fits(s)) {
+        wino_job g = wino_forward(s);
+        g.x = j.x, g.y = (real *)j.dy, g.dw = dw;
+        wino_gradient_run(&g, c->work);
+        return;
+    }
+#endif
     j.sums = c->work;
     j.work = (char *)c->work + round_up(j.parts * c->out[0]->size * (int64_t)sizeof(real), 64);
     j.work_bytes = round_up(weight_worker(&j), 64);
