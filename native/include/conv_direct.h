@@ -10,7 +10,10 @@
 
 #include "conv_stage.h"
 
-#define DIRECT_WIDE 4 /* vectors of a tile of few outputs */
+#define DIRECT_WIDE 4      /* vectors of a tile of few outputs */
+#define DIRECT_TAPS 400    /* of all staged channels: their part of A stays in the first-level cache */
+#define DIRECT_COLUMNS 256 /* of a block */
+#define DIRECT_STREAM 8000000 /* bytes of an output that no cache keeps */
 
 typedef struct {
     const patch_view *v;
@@ -25,6 +28,7 @@ typedef struct {
     int64_t start[3], jump[3], dims[3]; /* position o of the grid is at start + o * jump of a plane of these dims */
     int64_t parts, tiles;               /* chunks of M; tiles of M */
     int64_t items, chunks;
+    int stream; /* write past the caches */
     const int32_t *offset;
     char *work;
     int64_t work_bytes;
@@ -38,6 +42,7 @@ typedef struct {
     int64_t plane, jump;
     const real *bias; /* of the tile's first row; read at the end only */
     int add, last, activation;
+    int plain; /* whole vectors, side by side, and nothing but the sum */
 } direct_slot;
 
 CT_INLINE void direct_tile(const int mr, const int nv, int64_t K, const real *a, const int32_t *offset,
@@ -59,6 +64,18 @@ CT_INLINE void direct_tile(const int mr, const int nv, int64_t K, const real *a,
 #pragma GCC unroll 4
             for (int v = 0; v < nv; v++) acc[i * nv + v] = v_fma(av, bv[v], acc[i * nv + v]);
         }
+    }
+    if (s->plain) {
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++) {
+            real *y = s->to[v];
+#pragma GCC unroll 16
+            for (int i = 0; i < mr; i++, y += s->plane) {
+                if (s->plain == 2) v_stream(y, acc[i * nv + v]);
+                else v_store(y, acc[i * nv + v]);
+            }
+        }
+        return;
     }
 #pragma GCC unroll 4
     for (int v = 0; v < nv; v++) {
@@ -142,6 +159,9 @@ static void direct_item(const direct_job *j, int64_t item, real *stage) {
     const real *x = j->x + image * v->image + group * v->channels * v->size;
     real *y = j->y + image * j->image + group * j->M * j->plane;
     const int64_t vectors = ceil_div(w1 - w0, VL), slots = (r1 - r0) * vectors;
+    const int64_t next_from = v->step[1] * p->width - vectors * VL;
+    const int64_t next_to = j->jump[1] * j->dims[2] - vectors * VL * j->jump[2];
+    const int plain = p->blocks == 1 && !j->bias && !j->activation && j->jump[2] == 1 ? 1 + j->stream : 0;
     for (int64_t block = 0; block < p->blocks; block++) {
         const int64_t c0 = block * p->channels, channels = i64_min(p->channels, v->channels - c0);
         stage_fill(p, v, x + c0 * v->size, channels, od, r0, w0, stage);
@@ -152,17 +172,20 @@ static void direct_item(const direct_job *j, int64_t item, real *stage) {
             const int64_t m = j->M * t / j->tiles, mr = j->M * (t + 1) / j->tiles - m;
             const int wide = mr <= DIRECT_FEW ? DIRECT_WIDE : GEMM_NV;
             s.bias = j->bias ? j->bias + group * j->M + m : NULL;
-            int64_t r = r0, w = w0;
+            const real *from = stage;
+            real *to = y + m * j->plane +
+                       ((j->start[0] + od * j->jump[0]) * j->dims[1] + j->start[1] + r0 * j->jump[1]) * j->dims[2] +
+                       j->start[2] + w0 * j->jump[2];
+            int64_t w = w0;
             for (int64_t q = 0; q < slots; q += wide) {
                 const int nv = (int)i64_min(wide, slots - q);
+                s.plain = plain;
                 for (int i = 0; i < nv; i++) {
-                    s.from[i] = stage + (r - r0) * v->step[1] * p->width + (w - w0);
-                    s.to[i] = y + m * j->plane +
-                              ((j->start[0] + od * j->jump[0]) * j->dims[1] + j->start[1] + r * j->jump[1]) * j->dims[2] +
-                              j->start[2] + w * j->jump[2];
+                    s.from[i] = from, s.to[i] = to;
                     s.count[i] = i64_min(VL, w1 - w);
-                    w += VL;
-                    if (w >= w1) w = w0, r++;
+                    if (s.count[i] < VL) s.plain = 0;
+                    w += VL, from += VL, to += VL * s.jump;
+                    if (w >= w1) from += next_from, to += next_to, w = w0;
                 }
                 direct_table[mr - 1][nv - 1](channels * T, A + m * channels * T, j->offset, &s);
             }
@@ -175,6 +198,7 @@ static void direct_chunk(void *ctx, int64_t chunk) {
     const par_range r = par_chunk(j->items, j->chunks, chunk, 1);
     real *stage = (real *)(j->work + ct_par_worker() * j->work_bytes);
     for (int64_t i = r.begin; i < r.end; i++) direct_item(j, i, stage);
+    if (j->stream) v_fence();
 }
 
 CT_INLINE double direct_cost(const direct_job *j) { /* nanoseconds, roughly */
@@ -187,7 +211,7 @@ CT_INLINE void direct_plan(direct_job *j) {
     const double ns = direct_cost(j);
     const int64_t wanted = ns > 4 * PAR_GRAIN ? 8 : 1, whole = i64_max(1, j->N * j->G * v->grid[0]);
     j->tiles = ceil_div(j->M, GEMM_MR);
-    j->p = stage_for(v, v->channels, ceil_div(wanted, whole));
+    j->p = stage_for(v, v->channels, DIRECT_TAPS, DIRECT_COLUMNS, ceil_div(wanted, whole));
     j->items = whole * j->p.down * j->p.across;
     j->parts = j->items < wanted ? i64_min(ceil_div(wanted, j->items), ceil_div(j->tiles, 2)) : 1;
     j->items *= j->parts;
@@ -220,6 +244,8 @@ static void direct_run(direct_job *j, const real *A, int64_t a_group, int64_t a_
             }
     int32_t *offset = (int32_t *)((char *)work + round_up(j->G * j->M * K * (int64_t)sizeof(real), 64));
     stage_offsets(&j->p, v, i64_min(j->p.channels, v->channels), offset);
+    j->stream = j->dims[2] % VL == 0 && (uintptr_t)j->y % VBYTES == 0 &&
+                j->N * j->image * (int64_t)sizeof(real) >= DIRECT_STREAM;
     j->A = packed, j->offset = offset, j->work = (char *)work + direct_fixed(j);
     par_for(j->chunks, direct_chunk, j);
 }

@@ -19,7 +19,9 @@
 #endif
 #define DOT_ALL (DOT_M * DOT_K)
 #define DOT_STEPS 96   /* vectors that a tile adds up at least, where there are images enough */
-#define DOT_PARTS 8    /* partial sums */
+#define DOT_TAPS 72    /* of all staged channels */
+#define DOT_NEAR 24    /* taps that pass over the same rows of dy while these are in the first-level cache */
+#define DOT_COLUMNS 1024
 #define DOT_SPLIT_BYTES 300000 /* larger weights are cut instead of summed in parts */
 
 typedef struct {
@@ -122,6 +124,7 @@ static void dot_sum_chunk(void *ctx, int64_t chunk) {
     const int64_t T = v->taps[0] * v->taps[1] * v->taps[2], K = v->channels * T;
     real *stage = (real *)(j->work + ct_par_worker() * j->work_bytes);
     real *sums = j->sums + (part * j->G + g) * j->M * K;
+    const int64_t near = T >= DOT_NEAR ? DOT_NEAR : DOT_NEAR / T * T;
     if (c.begin >= c.end) return;
     for (int64_t i = m.begin; i < m.end; i++)
         for (int64_t k = c.begin * T; k < c.end * T; k++) sums[i * K + k] = 0;
@@ -139,18 +142,19 @@ static void dot_sum_chunk(void *ctx, int64_t chunk) {
                         for (int64_t i = 0; i < b.images; i++)
                             stage_fill(p, v, j->x + (image + i) * v->image + (g * v->channels + c0) * v->size, channels,
                                        od, r0, w0, stage + i * p->size);
-                        for (int64_t i = m.begin; i < m.end;) {
-                            const int64_t mm = i64_min(DOT_M, m.end - i), most = mm == 1 ? 12 : mm == 2 ? 6 : DOT_K;
-                            b.dy = j->dy + image * b.dy_image + (g * j->M + i) * v->cells +
-                                   (od * v->grid[1] + r0) * v->grid[2] + w0;
-                            const int64_t groups = ceil_div(KC, most);
-                            for (int64_t q = 0; q < groups; q++) {
-                                const int64_t k = KC * q / groups, kk = KC * (q + 1) / groups - k;
-                                b.sums = sums + i * K + c0 * T + k;
-                                dot_table[mm - 1][kk - 1](j->offset + k, &b);
+                        for (int64_t k0 = 0; k0 < KC; k0 += near)
+                            for (int64_t i = m.begin; i < m.end;) {
+                                const int64_t mm = i64_min(DOT_M, m.end - i), most = mm == 1 ? 12 : mm == 2 ? 6 : DOT_K;
+                                b.dy = j->dy + image * b.dy_image + (g * j->M + i) * v->cells +
+                                       (od * v->grid[1] + r0) * v->grid[2] + w0;
+                                const int64_t n_taps = i64_min(near, KC - k0), groups = ceil_div(n_taps, most);
+                                for (int64_t q = 0; q < groups; q++) {
+                                    const int64_t k = k0 + n_taps * q / groups, kk = k0 + n_taps * (q + 1) / groups - k;
+                                    b.sums = sums + i * K + c0 * T + k;
+                                    dot_table[mm - 1][kk - 1](j->offset + k, &b);
+                                }
+                                i += mm;
                             }
-                            i += mm;
-                        }
                     }
 }
 
@@ -160,13 +164,16 @@ CT_INLINE void dot_plan(dot_job *j) {
     const double ns = 2.0 * (double)(cells * j->G) * (double)(j->M * K) / (VL * 6.0) + (double)(cells * j->G) * 2;
     const int64_t wanted = ns > 4 * PAR_GRAIN ? 8 : 1;
     j->parts = j->m_parts = j->c_parts = 1;
-    if (j->G < wanted) {
-        const int64_t need = ceil_div(wanted, j->G);
-        if (j->G * j->M * K * (int64_t)sizeof(real) <= DOT_SPLIT_BYTES) j->parts = i64_min(need, j->N);
-        if (j->parts < need) j->c_parts = i64_min(v->channels, ceil_div(need, j->parts));
-        if (j->parts * j->c_parts < need) j->m_parts = i64_min(ceil_div(j->M, DOT_M), ceil_div(need, j->parts * j->c_parts));
+    j->p = stage_for(v, v->channels, DOT_TAPS, DOT_COLUMNS, 1);
+    if (j->G < wanted) { /* images first, if each part has enough of them */
+        const int64_t need = ceil_div(wanted, j->G), steps = v->grid[0] * v->grid[1] * ceil_div(v->grid[2], VL);
+        if (j->G * j->M * K * (int64_t)sizeof(real) <= DOT_SPLIT_BYTES)
+            j->parts = i64_max(1, i64_min(need, j->N * i64_min(steps, DOT_STEPS) / DOT_STEPS));
+        if (j->parts < need) j->m_parts = i64_min(ceil_div(j->M, 2 * DOT_M), ceil_div(need, j->parts));
+        if (j->parts * j->m_parts < need)
+            j->c_parts = i64_min(v->channels, ceil_div(need, j->parts * j->m_parts));
+        if (j->c_parts > 1) j->p = stage_for(v, ceil_div(v->channels, j->c_parts), DOT_TAPS, DOT_COLUMNS, 1);
     }
-    j->p = stage_for(v, ceil_div(v->channels, j->c_parts), 1);
     const int64_t steps = j->p.rows * ceil_div(j->p.columns, VL);
     j->images = 1;
     if (j->p.down == 1 && j->p.across == 1)

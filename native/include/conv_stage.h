@@ -15,8 +15,6 @@
 
 #define STAGE_BYTES 131072 /* a quarter of a second-level cache */
 #define STAGE_CELLS 1024   /* outputs of a block */
-#define STAGE_COLUMNS 256  /* in one row */
-#define STAGE_TAPS 400     /* taps of all staged channels */
 
 typedef struct {
     int64_t channels, blocks;     /* staged at a time, and how often */
@@ -49,14 +47,15 @@ CT_INLINE void stage_rows(stage_plan *p, const patch_view *v, int64_t rows) {
     p->size = p->channels * p->plane;
 }
 
-/* A plan for `channels` channels, `images` blocks at least in an image where there are rows enough. */
-static stage_plan stage_for(const patch_view *v, int64_t channels, int64_t images) {
+/* A plan for `channels` channels: about `taps` taps and `columns` columns at a time, and at least `blocks` blocks of an
+ * image where there are rows enough. */
+static stage_plan stage_for(const patch_view *v, int64_t channels, int64_t taps, int64_t columns, int64_t blocks) {
     stage_plan p = {0};
     const int64_t T = v->taps[0] * v->taps[1] * v->taps[2];
     for (int d = 0; d < 3; d++) p.low[d] = i64_min(0, (v->taps[d] - 1) * v->each[d]);
-    p.channels = even_part(channels, i64_max(1, STAGE_TAPS / i64_max(1, T)));
+    p.channels = even_part(channels, i64_max(1, taps / i64_max(1, T)));
     p.blocks = ceil_div(channels, p.channels);
-    p.columns = v->grid[2] > STAGE_COLUMNS ? round_up(even_part(v->grid[2], STAGE_COLUMNS), GEMM_NR) : v->grid[2];
+    p.columns = v->grid[2] > columns ? round_up(even_part(v->grid[2], columns), GEMM_NR) : v->grid[2];
     p.across = ceil_div(v->grid[2], p.columns);
     const int64_t reach = (v->taps[2] - 1) * (v->each[2] < 0 ? -v->each[2] : v->each[2]);
     p.len = round_up(round_up(p.columns, VL) + reach / v->step[2] + 1, VL);
@@ -64,7 +63,7 @@ static stage_plan stage_for(const patch_view *v, int64_t channels, int64_t image
     p.used_rows = stage_used(v->taps[1], v->each[1], p.low[1], v->step[1]);
     p.used_columns = stage_used(v->taps[2], v->each[2], p.low[2], v->step[2]);
     int64_t most = i64_max(1, i64_min(v->grid[1], STAGE_CELLS / p.columns));
-    if (images > p.across) most = i64_max(1, i64_min(most, v->grid[1] * p.across / images));
+    if (blocks > p.across) most = i64_max(1, i64_min(most, v->grid[1] * p.across / blocks));
     stage_rows(&p, v, even_part(v->grid[1], most));
     while (p.rows > 1 && p.size * (int64_t)sizeof(real) > STAGE_BYTES) stage_rows(&p, v, (p.rows + 1) / 2);
     return p;
@@ -82,19 +81,60 @@ static void stage_offsets(const stage_plan *p, const patch_view *v, int64_t chan
                 }
 }
 
+#define STAGE_LINE 512
+
+/* to[j] = x[at + j], zero outside 0 ... width - 1. */
+CT_INLINE void stage_line(const real *x, int64_t width, int64_t at, int64_t n, real *to) {
+    int64_t j = 0;
+    for (; j < n && at + j < 0; j += VL) v_store(to + j, load_patch(x, width, at + j, 1, VL));
+    for (; j < n && at + j + VL <= width; j += VL) v_store(to + j, v_load(x + at + j));
+    for (; j < n; j += VL) v_store(to + j, load_patch(x, width, at + j, 1, VL));
+}
+
+#if VBYTES / 8 == 8 && !CT_REAL_DOUBLE
+#define STAGE_EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define STAGE_ODD 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#elif VBYTES / 8 == 8 || (VBYTES / 8 == 4 && !CT_REAL_DOUBLE)
+#define STAGE_EVEN 0, 2, 4, 6, 8, 10, 12, 14
+#define STAGE_ODD 1, 3, 5, 7, 9, 11, 13, 15
+#elif VBYTES / 8 == 4 || !CT_REAL_DOUBLE
+#define STAGE_EVEN 0, 2, 4, 6
+#define STAGE_ODD 1, 3, 5, 7
+#else
+#define STAGE_EVEN 0, 2
+#define STAGE_ODD 1, 3
+#endif
+
 /* One row: x[at ...] split by phase, zero outside 0 ... width - 1. */
 CT_INLINE void stage_row(const stage_plan *p, const real *x, int64_t width, int64_t at, int64_t step, real *to) {
     if (step == 1) {
-        int64_t j = 0;
-        for (; j < p->len && at + j < 0; j += VL) v_store(to + j, load_patch(x, width, at + j, 1, VL));
-        for (; j < p->len && at + j + VL <= width; j += VL) v_store(to + j, v_load(x + at + j));
-        for (; j < p->len; j += VL) v_store(to + j, load_patch(x, width, at + j, 1, VL));
+        stage_line(x, width, at, p->len, to);
         return;
     }
-    for (int64_t phase = 0; phase < step; phase++) {
-        if (step <= 64 && !(p->used_columns >> phase & 1)) continue;
-        for (int64_t j = 0; j < p->len; j += VL)
-            v_store(to + phase * p->len + j, load_patch(x, width, at + phase + j * step, step, VL));
+    if (step > STAGE_LINE / 2 / VL) { /* far apart: one by one */
+        for (int64_t phase = 0; phase < step; phase++)
+            for (int64_t j = 0; j < p->len; j++) {
+                const int64_t i = at + phase + j * step;
+                to[phase * p->len + j] = i >= 0 && i < width ? x[i] : 0;
+            }
+        return;
+    }
+    real line[STAGE_LINE + VBYTES / sizeof(real)];
+    const int64_t most = STAGE_LINE / step / VL * VL;
+    for (int64_t j0 = 0; j0 < p->len; j0 += most) {
+        const int64_t n = i64_min(most, p->len - j0);
+        stage_line(x, width, at + j0 * step, n * step, line);
+        if (step == 2)
+            for (int64_t j = 0; j < n; j += VL) {
+                const vreal a = v_load(line + 2 * j), b = v_load(line + 2 * j + VL);
+                v_store(to + j0 + j, __builtin_shufflevector(a, b, STAGE_EVEN));
+                if (p->used_columns & 2) v_store(to + p->len + j0 + j, __builtin_shufflevector(a, b, STAGE_ODD));
+            }
+        else
+            for (int64_t phase = 0; phase < step; phase++) {
+                if (!(p->used_columns >> phase & 1)) continue;
+                for (int64_t j = 0; j < n; j++) to[phase * p->len + j0 + j] = line[phase + j * step];
+            }
     }
 }
 

@@ -211,32 +211,31 @@ static void wino_input_chunk(void *ctx, int64_t chunk) {
                        stage, j->V + t0 / GEMM_NR * j->v_panel + c * j->v_channel, j->v_point, j->v_panel);
 }
 
-/* G g G' of `n` outputs from o0: U[tile of rows][point][c][GEMM_MR] */
-static void wino_weights(const wino_job *j, int64_t o0, int64_t n, real *U) {
-    const int64_t tiles = ceil_div(n, GEMM_MR), C = j->C;
+#define WINO_LANES_OF_TILE (GEMM_MR > VL ? 2 * VL : VL) /* a tile's rows in whole vectors */
+
+/* G g G' of `n` outputs from o0: U[tile of rows][point][c][GEMM_MR]; stage is (C, 9, WINO_LANES_OF_TILE) */
+static void wino_weights(const wino_job *j, int64_t o0, int64_t n, real *U, real *stage) {
+    const int64_t tiles = ceil_div(n, GEMM_MR), C = j->C, wide = WINO_LANES_OF_TILE;
     for (int64_t t = 0; t < tiles; t++) {
         const int64_t i0 = n * t / tiles, rows = n * (t + 1) / tiles - i0;
-        real *u = U + t * WINO_POINTS * C * GEMM_MR;
-        for (int64_t i = 0; i < rows; i++)
-            for (int64_t c = 0; c < C; c += VL) {
-                const int64_t lanes = i64_min(VL, C - c);
-                const real *w = j->w + (o0 + i0 + i) * j->w_out + c * j->w_in + (j->w_tap < 0 ? 8 : 0);
-                vreal g[9], half[6][3], out[6];
-                for (int k = 0; k < 9; k++) {
-                    real lane[VBYTES / sizeof(real)] = {0};
-                    for (int64_t l = 0; l < lanes; l++) lane[l] = w[l * j->w_in + k * j->w_tap];
-                    g[k] = v_load(lane);
-                }
+        const real *w = j->w + (o0 + i0) * j->w_out;
+        real *u = U + t * WINO_POINTS * (C * GEMM_MR + wide);
+        if (j->w_in == 9) pack_panel(wide, rows, C * 9, w, j->w_out, 1, stage);
+        else
+            for (int64_t c = 0; c < C; c++) pack_panel(wide, rows, 9, w + c * j->w_in, j->w_out, 1, stage + c * 9 * wide);
+        for (int64_t c = 0; c < C; c++)
+            for (int64_t l = 0; l < GEMM_MR; l += VL) { /* lanes beyond the tile are written over by the next channel */
+                const real *g = stage + c * 9 * wide + l;
+                vreal half[6][3], out[6];
                 for (int k = 0; k < 3; k++) {
-                    const vreal column[3] = {g[k], g[3 + k], g[6 + k]};
+                    const int64_t a = (j->w_tap < 0 ? 8 - k : k) * wide, b = 3 * j->w_tap * wide;
+                    const vreal column[3] = {v_load(g + a), v_load(g + a + b), v_load(g + a + 2 * b)};
                     wino_weight(column, out);
                     for (int q = 0; q < 6; q++) half[q][k] = out[q];
                 }
                 for (int q = 0; q < 6; q++) {
                     wino_weight(half[q], out);
-                    for (int k = 0; k < 6; k++)
-                        for (int64_t l = 0; l < lanes; l++)
-                            u[((q * 6 + k) * C + c + l) * GEMM_MR + i] = out[k][l];
+                    for (int k = 0; k < 6; k++) v_store(u + (q * 6 + k) * (C * GEMM_MR + wide) + c * GEMM_MR + l, out[k]);
                 }
             }
     }
@@ -271,6 +270,10 @@ CT_INLINE void wino_store(const wino_job *j, const real *m, int64_t point, const
     }
 }
 
+CT_INLINE int64_t wino_weight_reals(const wino_job *j) {
+    return round_up(ceil_div(j->rows, GEMM_MR) * WINO_POINTS * (j->C * GEMM_MR + WINO_LANES_OF_TILE), 16);
+}
+
 static void wino_product_chunk(void *ctx, int64_t chunk) {
     const wino_job *j = ctx;
     const par_range o = par_chunk(j->O, j->parts, chunk % j->parts, 1);
@@ -278,9 +281,9 @@ static void wino_product_chunk(void *ctx, int64_t chunk) {
     const int64_t n = o.end - o.begin, groups = ceil_div(n, GEMM_MR), C = j->C;
     if (n <= 0 || tiles.begin >= tiles.end) return;
     real *U = (real *)(j->work + ct_par_worker() * j->work_bytes);
-    real *M = U + round_up(round_up(j->rows, GEMM_MR) * C * WINO_POINTS, 16);
+    real *M = U + wino_weight_reals(j);
     const int64_t point = j->rows * GEMM_NR + 16;
-    wino_weights(j, o.begin, n, U);
+    wino_weights(j, o.begin, n, U, M);
     const tile_end end = {1, 0, NULL, NULL, 0, 1};
     for (int64_t t = tiles.begin; t < tiles.end; t += GEMM_NR) {
         const int64_t columns = i64_min(GEMM_NR, tiles.end - t), nv = ceil_div(columns, VL);
@@ -288,7 +291,7 @@ static void wino_product_chunk(void *ctx, int64_t chunk) {
         for (int64_t p = 0; p < WINO_POINTS; p++)
             for (int64_t g = 0; g < groups; g++) {
                 const int64_t i = n * g / groups, rows = n * (g + 1) / groups - i;
-                tile_table[TILE_PACKED][rows - 1][nv - 1](C, U + (g * WINO_POINTS + p) * C * GEMM_MR, 1, GEMM_MR,
+                tile_table[TILE_PACKED][rows - 1][nv - 1](C, U + (g * WINO_POINTS + p) * (C * GEMM_MR + WINO_LANES_OF_TILE), 1, GEMM_MR,
                                                           V + p * j->v_point, GEMM_NR, nv * VL,
                                                           M + p * point + i * GEMM_NR, GEMM_NR, &end);
             }
@@ -306,7 +309,7 @@ CT_INLINE int wino_fits(const conv_shape *s) {
     if (s->in[0] != 1 || s->k[0] != 1 || s->k[1] != 3 || s->k[2] != 3 || s->pad[0] != 0) return 0;
     for (int d = 1; d < 3; d++)
         if (s->stride[d] != 1 || s->dil[d] != 1 || s->pad[d] > 2) return 0;
-    return s->C >= 16 && s->O >= 16 && s->N * ceil_div(s->out[1], 4) * ceil_div(s->out[2], 4) >= 2 * GEMM_NR;
+    return s->C >= 32 && s->O >= 32 && s->N * ceil_div(s->out[1], 4) * ceil_div(s->out[2], 4) >= 2 * GEMM_NR;
 }
 
 CT_INLINE void wino_size(wino_job *j, int64_t channels) { /* channels that are transformed for each tile */
@@ -321,9 +324,8 @@ CT_INLINE void wino_plan(wino_job *j) {
     j->parts = ceil_div(j->O, WINO_ROWS);
     j->rows = ceil_div(j->O, j->parts);
     j->splits = j->parts < 8 ? i64_max(1, i64_min(ceil_div(8, j->parts), j->block / (4 * GEMM_NR))) : 1;
-    j->work_bytes = round_up(i64_max(WINO_STAGE, round_up(round_up(j->rows, GEMM_MR) * j->C * WINO_POINTS, 16) +
-                                                     WINO_POINTS * (j->rows * GEMM_NR + 16)) *
-                                 (int64_t)sizeof(real), 64);
+    const int64_t products = i64_max(WINO_POINTS * (j->rows * GEMM_NR + 16), 9 * j->C * WINO_LANES_OF_TILE);
+    j->work_bytes = round_up(i64_max(WINO_STAGE, wino_weight_reals(j) + products) * (int64_t)sizeof(real), 64);
 }
 static int64_t wino_work(wino_job j) {
     wino_plan(&j);
