@@ -13,6 +13,7 @@
 #define DIRECT_WIDE 4      /* vectors of a tile of few outputs */
 #define DIRECT_TAPS 400    /* of all staged channels: their part of A stays in the first-level cache */
 #define DIRECT_COLUMNS 256 /* of a block */
+#define DIRECT_NEAR 16     /* vectors of positions that all outputs take in turn */
 #define DIRECT_STREAM 8000000 /* bytes of an output that no cache keeps */
 
 typedef struct {
@@ -158,36 +159,40 @@ static void direct_item(const direct_job *j, int64_t item, real *stage) {
     const par_range tiles = par_chunk(j->tiles, j->parts, part, 1);
     const real *x = j->x + image * v->image + group * v->channels * v->size;
     real *y = j->y + image * j->image + group * j->M * j->plane;
-    const int64_t vectors = ceil_div(w1 - w0, VL), slots = (r1 - r0) * vectors;
-    const int64_t next_from = v->step[1] * p->width - vectors * VL;
+    const int64_t columns = p->flat ? (r1 - r0) * v->grid[2] : w1 - w0; /* of a row of the block; flat: of its only one */
+    const int64_t vectors = ceil_div(columns, VL), slots = p->flat ? vectors : (r1 - r0) * vectors;
+    const int64_t next_from = p->down_step * p->width - vectors * VL;
     const int64_t next_to = j->jump[1] * j->dims[2] - vectors * VL * j->jump[2];
     const int plain = p->blocks == 1 && !j->bias && !j->activation && j->jump[2] == 1 ? 1 + j->stream : 0;
+    real *y0 = y + ((j->start[0] + od * j->jump[0]) * j->dims[1] + j->start[1] + r0 * j->jump[1]) * j->dims[2] +
+               j->start[2] + w0 * j->jump[2];
     for (int64_t block = 0; block < p->blocks; block++) {
         const int64_t c0 = block * p->channels, channels = i64_min(p->channels, v->channels - c0);
         stage_fill(p, v, x + c0 * v->size, channels, od, r0, w0, stage);
         const real *A = j->A + group * j->M * K + c0 * T * j->M;
         direct_slot s = {.plane = j->plane, .jump = j->jump[2], .add = block > 0, .last = block == p->blocks - 1,
                          .activation = j->activation};
-        for (int64_t t = tiles.begin; t < tiles.end; t++) {
-            const int64_t m = j->M * t / j->tiles, mr = j->M * (t + 1) / j->tiles - m;
-            const int wide = mr <= DIRECT_FEW ? DIRECT_WIDE : GEMM_NV;
-            s.bias = j->bias ? j->bias + group * j->M + m : NULL;
-            const real *from = stage;
-            real *to = y + m * j->plane +
-                       ((j->start[0] + od * j->jump[0]) * j->dims[1] + j->start[1] + r0 * j->jump[1]) * j->dims[2] +
-                       j->start[2] + w0 * j->jump[2];
-            int64_t w = w0;
-            for (int64_t q = 0; q < slots; q += wide) {
-                const int nv = (int)i64_min(wide, slots - q);
-                s.plain = plain;
-                for (int i = 0; i < nv; i++) {
-                    s.from[i] = from, s.to[i] = to;
-                    s.count[i] = i64_min(VL, w1 - w);
-                    if (s.count[i] < VL) s.plain = 0;
-                    w += VL, from += VL, to += VL * s.jump;
-                    if (w >= w1) from += next_from, to += next_to, w = w0;
+        for (int64_t q0 = 0; q0 < slots; q0 += DIRECT_NEAR) { /* some vectors of positions, then all outputs */
+            const int64_t q1 = i64_min(slots, q0 + DIRECT_NEAR), row = q0 / vectors, first = q0 % vectors * VL;
+            for (int64_t t = tiles.begin; t < tiles.end; t++) {
+                const int64_t m = j->M * t / j->tiles, mr = j->M * (t + 1) / j->tiles - m;
+                const int wide = mr <= DIRECT_FEW ? DIRECT_WIDE : GEMM_NV;
+                const real *from = stage + row * p->down_step * p->width + first;
+                real *to = y0 + m * j->plane + row * j->jump[1] * j->dims[2] + first * j->jump[2];
+                int64_t w = first;
+                s.bias = j->bias ? j->bias + group * j->M + m : NULL;
+                for (int64_t q = q0; q < q1; q += wide) {
+                    const int nv = (int)i64_min(wide, q1 - q);
+                    s.plain = plain;
+                    for (int i = 0; i < nv; i++) {
+                        s.from[i] = from, s.to[i] = to;
+                        s.count[i] = i64_min(VL, columns - w);
+                        if (s.count[i] < VL) s.plain = 0;
+                        w += VL, from += VL, to += VL * s.jump;
+                        if (w >= columns) from += next_from, to += next_to, w = 0;
+                    }
+                    direct_table[mr - 1][nv - 1](channels * T, A + m * channels * T, j->offset, &s);
                 }
-                direct_table[mr - 1][nv - 1](channels * T, A + m * channels * T, j->offset, &s);
             }
         }
     }
@@ -211,7 +216,8 @@ CT_INLINE void direct_plan(direct_job *j) {
     const double ns = direct_cost(j);
     const int64_t wanted = ns > 4 * PAR_GRAIN ? 8 : 1, whole = i64_max(1, j->N * j->G * v->grid[0]);
     j->tiles = ceil_div(j->M, GEMM_MR);
-    j->p = stage_for(v, v->channels, DIRECT_TAPS, DIRECT_COLUMNS, ceil_div(wanted, whole));
+    j->p = stage_for(v, v->channels, DIRECT_TAPS, DIRECT_COLUMNS, ceil_div(wanted, whole),
+                     j->jump[1] * j->jump[2] == 1);
     j->items = whole * j->p.down * j->p.across;
     j->parts = j->items < wanted ? i64_min(ceil_div(wanted, j->items), ceil_div(j->tiles, 2)) : 1;
     j->items *= j->parts;

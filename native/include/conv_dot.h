@@ -135,10 +135,11 @@ static void dot_sum_chunk(void *ctx, int64_t chunk) {
                     for (int64_t c0 = c.begin; c0 < c.end; c0 += p->channels) {
                         const int64_t channels = i64_min(p->channels, c.end - c0), KC = channels * T;
                         dot_block b = {.plane = v->cells, .dy_image = j->G * j->M * v->cells, .x = stage,
-                                       .x_row = v->step[1] * p->width, .x_image = p->size,
+                                       .x_row = p->down_step * p->width, .x_image = p->size,
                                        .images = i64_min(j->images, n.end - image),
                                        .rows = i64_min(p->rows, v->grid[1] - r0),
                                        .columns = i64_min(p->columns, v->grid[2] - w0), .width = v->grid[2], .stride = K};
+                        if (p->flat) b.columns *= b.rows, b.rows = 1;
                         for (int64_t i = 0; i < b.images; i++)
                             stage_fill(p, v, j->x + (image + i) * v->image + (g * v->channels + c0) * v->size, channels,
                                        od, r0, w0, stage + i * p->size);
@@ -164,17 +165,18 @@ CT_INLINE void dot_plan(dot_job *j) {
     const double ns = 2.0 * (double)(cells * j->G) * (double)(j->M * K) / (VL * 6.0) + (double)(cells * j->G) * 2;
     const int64_t wanted = ns > 4 * PAR_GRAIN ? 8 : 1;
     j->parts = j->m_parts = j->c_parts = 1;
-    j->p = stage_for(v, v->channels, DOT_TAPS, DOT_COLUMNS, 1);
+    j->p = stage_for(v, v->channels, DOT_TAPS, DOT_COLUMNS, 1, 1);
     if (j->G < wanted) { /* images first, if each part has enough of them */
-        const int64_t need = ceil_div(wanted, j->G), steps = v->grid[0] * v->grid[1] * ceil_div(v->grid[2], VL);
+        const int64_t need = ceil_div(wanted, j->G), steps = ceil_div(v->cells, VL);
         if (j->G * j->M * K * (int64_t)sizeof(real) <= DOT_SPLIT_BYTES)
             j->parts = i64_max(1, i64_min(need, j->N * i64_min(steps, DOT_STEPS) / DOT_STEPS));
-        if (j->parts < need) j->m_parts = i64_min(ceil_div(j->M, 2 * DOT_M), ceil_div(need, j->parts));
-        if (j->parts * j->m_parts < need)
-            j->c_parts = i64_min(v->channels, ceil_div(need, j->parts * j->m_parts));
-        if (j->c_parts > 1) j->p = stage_for(v, ceil_div(v->channels, j->c_parts), DOT_TAPS, DOT_COLUMNS, 1);
+        if (j->parts < need) j->c_parts = i64_min(ceil_div(K, DOT_NEAR), ceil_div(need, j->parts));
+        j->c_parts = i64_min(j->c_parts, v->channels);
+        if (j->parts * j->c_parts < need) /* each part stages the input again */
+            j->m_parts = i64_min(ceil_div(j->M, 2 * DOT_M), ceil_div(need, j->parts * j->c_parts));
+        if (j->c_parts > 1) j->p = stage_for(v, ceil_div(v->channels, j->c_parts), DOT_TAPS, DOT_COLUMNS, 1, 1);
     }
-    const int64_t steps = j->p.rows * ceil_div(j->p.columns, VL);
+    const int64_t steps = ceil_div(j->p.rows * j->p.columns, VL);
     j->images = 1;
     if (j->p.down == 1 && j->p.across == 1)
         while (j->images * steps < DOT_STEPS && (j->images + 1) * j->p.size * (int64_t)sizeof(real) <= STAGE_BYTES &&

@@ -24,6 +24,8 @@ typedef struct {
     int64_t height, len, width;   /* of the stage: rows, reals in a phase, reals in a row */
     int64_t plane, size;          /* reals of a channel, and of all */
     uint64_t used_rows, used_columns; /* by position modulo the step */
+    int64_t down_step;                /* rows of the stage from one output row to the next */
+    int flat;                         /* one tap: only inputs that are read, rows without a gap: a block is one row */
 } stage_plan;
 
 CT_INLINE int64_t even_part(int64_t n, int64_t most) { /* of n in as many parts as are needed, each at most this */
@@ -42,14 +44,15 @@ CT_INLINE void stage_rows(stage_plan *p, const patch_view *v, int64_t rows) {
     const int64_t reach1 = (v->taps[1] - 1) * (v->each[1] < 0 ? -v->each[1] : v->each[1]);
     p->rows = rows;
     p->down = ceil_div(v->grid[1], rows);
-    p->height = (rows - 1) * v->step[1] + reach1 + 1;
-    p->plane = v->taps[0] * p->height * p->width;
-    p->size = p->channels * p->plane;
+    p->height = (rows - 1) * p->down_step + reach1 + 1;
+    p->plane = round_up(v->taps[0] * p->height * p->width, VL);
+    p->size = p->channels * p->plane + 2 * VL; /* the last vectors read beyond */
 }
 
 /* A plan for `channels` channels: about `taps` taps and `columns` columns at a time, and at least `blocks` blocks of an
- * image where there are rows enough. */
-static stage_plan stage_for(const patch_view *v, int64_t channels, int64_t taps, int64_t columns, int64_t blocks) {
+ * image where there are rows enough. dense: the rows of the output follow one another. */
+static stage_plan stage_for(const patch_view *v, int64_t channels, int64_t taps, int64_t columns, int64_t blocks,
+                            int dense) {
     stage_plan p = {0};
     const int64_t T = v->taps[0] * v->taps[1] * v->taps[2];
     for (int d = 0; d < 3; d++) p.low[d] = i64_min(0, (v->taps[d] - 1) * v->each[d]);
@@ -58,8 +61,10 @@ static stage_plan stage_for(const patch_view *v, int64_t channels, int64_t taps,
     p.columns = v->grid[2] > columns ? round_up(even_part(v->grid[2], columns), GEMM_NR) : v->grid[2];
     p.across = ceil_div(v->grid[2], p.columns);
     const int64_t reach = (v->taps[2] - 1) * (v->each[2] < 0 ? -v->each[2] : v->each[2]);
-    p.len = round_up(round_up(p.columns, VL) + reach / v->step[2] + 1, VL);
-    p.width = p.len * v->step[2];
+    p.flat = dense && v->taps[1] * v->taps[2] == 1 && p.across == 1;
+    p.len = p.flat ? p.columns : round_up(p.columns + reach / v->step[2], VL);
+    p.width = p.flat ? p.len : p.len * v->step[2];
+    p.down_step = p.flat ? 1 : v->step[1];
     p.used_rows = stage_used(v->taps[1], v->each[1], p.low[1], v->step[1]);
     p.used_columns = stage_used(v->taps[2], v->each[2], p.low[2], v->step[2]);
     int64_t most = i64_max(1, i64_min(v->grid[1], STAGE_CELLS / p.columns));
@@ -112,7 +117,7 @@ CT_INLINE void stage_row(const stage_plan *p, const real *x, int64_t width, int6
         return;
     }
     if (step > STAGE_LINE / 2 / VL) { /* far apart: one by one */
-        for (int64_t phase = 0; phase < step; phase++)
+        for (int64_t phase = 0; phase < (p->flat ? 1 : step); phase++)
             for (int64_t j = 0; j < p->len; j++) {
                 const int64_t i = at + phase + j * step;
                 to[phase * p->len + j] = i >= 0 && i < width ? x[i] : 0;
@@ -122,11 +127,13 @@ CT_INLINE void stage_row(const stage_plan *p, const real *x, int64_t width, int6
     real line[STAGE_LINE + VBYTES / sizeof(real)];
     const int64_t most = STAGE_LINE / step / VL * VL;
     for (int64_t j0 = 0; j0 < p->len; j0 += most) {
-        const int64_t n = i64_min(most, p->len - j0);
-        stage_line(x, width, at + j0 * step, n * step, line);
+        const int64_t n = i64_min(most, p->len - j0), from = at + j0 * step;
+        const int inside = step == 2 && from >= 0 && from + 2 * round_up(n, VL) <= width;
+        if (!inside) stage_line(x, width, from, round_up(n, VL) * step, line);
         if (step == 2)
             for (int64_t j = 0; j < n; j += VL) {
-                const vreal a = v_load(line + 2 * j), b = v_load(line + 2 * j + VL);
+                const real *two = (inside ? x + from : line) + 2 * j;
+                const vreal a = v_load(two), b = v_load(two + VL);
                 v_store(to + j0 + j, __builtin_shufflevector(a, b, STAGE_EVEN));
                 if (p->used_columns & 2) v_store(to + p->len + j0 + j, __builtin_shufflevector(a, b, STAGE_ODD));
             }
@@ -142,15 +149,16 @@ CT_INLINE void stage_row(const stage_plan *p, const real *x, int64_t width, int6
 static void stage_fill(const stage_plan *p, const patch_view *v, const real *x, int64_t channels, int64_t od, int64_t r0,
                        int64_t w0, real *stage) {
     const int64_t at = w0 * v->step[2] + v->first[2] + p->low[2], top = r0 * v->step[1] + v->first[1] + p->low[1];
-    for (int64_t c = 0; c < channels; c++, x += v->size)
+    for (int64_t c = 0; c < channels; c++, x += v->size, stage += p->plane)
         for (int64_t a = 0; a < v->taps[0]; a++) {
             const int64_t id = od * v->step[0] + v->first[0] + a * v->each[0];
-            for (int64_t r = 0; r < p->height; r++, stage += p->width) {
-                if (v->step[1] > 1 && v->step[1] <= 64 && !(p->used_rows >> r % v->step[1] & 1)) continue;
-                const int64_t ih = top + r;
+            real *row = stage + a * p->height * p->width;
+            for (int64_t r = 0; r < p->height; r++, row += p->width) {
+                if (!p->flat && v->step[1] > 1 && v->step[1] <= 64 && !(p->used_rows >> r % v->step[1] & 1)) continue;
+                const int64_t ih = p->flat ? top + r * v->step[1] : top + r;
                 if (id < 0 || id >= v->in[0] || ih < 0 || ih >= v->in[1])
-                    for (int64_t j = 0; j < p->width; j += VL) v_store(stage + j, v_zero());
-                else stage_row(p, x + (id * v->in[1] + ih) * v->in[2], v->in[2], at, v->step[2], stage);
+                    for (int64_t j = 0; j < p->width; j += VL) v_store(row + j, v_zero());
+                else stage_row(p, x + (id * v->in[1] + ih) * v->in[2], v->in[2], at, v->step[2], row);
             }
         }
 }
