@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from corten._core import core
 from corten.nn import functional as F  # noqa: N812
 from corten.nn import init
@@ -13,7 +15,7 @@ from corten.nn.module import Module
 from corten.nn.parameter import Parameter
 from corten.ops.view import cat
 
-__all__ = ["MultiheadAttention"]
+__all__ = ["KeyValueCache", "MultiheadAttention"]
 
 
 def additive_mask(mask: Any, dtype: Any) -> Any:
@@ -113,6 +115,9 @@ class MultiheadAttention(Module):
         if query.shape[-1] != self.embed_dim:
             raise RuntimeError(f"[{name}] got a query of width {query.shape[-1]}, expected {self.embed_dim}")
         single = query.ndim == 2
+        alone = self._qkv_same_embed_dim and query is key and key is value and self.bias_k is None and not self.add_zero_attn
+        if alone and not need_weights:
+            return self._attend_itself(query, attn_mask, key_padding_mask), None
         q, k, v = self._project(query, key, value)
         if single:
             q, k, v = (x.unsqueeze(0) for x in (q, k, v))
@@ -144,6 +149,17 @@ class MultiheadAttention(Module):
         out = self.out_proj(out.transpose(1, 2).reshape((batch, steps, self.embed_dim)))
         return out.squeeze(0) if single else out if self.batch_first else out.transpose(0, 1), weights
 
+    def _attend_itself(self, x: Any, attn_mask: Any, key_padding_mask: Any) -> Any:
+        """Self-attention on one projection, of which nothing is copied."""
+        qkv = F.linear(x, self.in_proj_weight, self.in_proj_bias)
+        qkv = qkv.unsqueeze(0) if x.ndim == 2 else qkv if self.batch_first else qkv.transpose(0, 1)
+        batch, steps = qkv.shape[:2]
+        mask = self._mask(attn_mask, key_padding_mask, batch, steps, steps, 0, qkv.dtype)
+        out = F.packed_attention(qkv, self.num_heads, mask, self.dropout if self.training else 0.0)
+        if x.ndim == 3 and not self.batch_first:
+            out = out.transpose(0, 1)
+        return self.out_proj(out.squeeze(0) if x.ndim == 2 else out)
+
     def _mask(self, attn: Any, padding: Any, batch: int, steps: int, keys: int, extra: int, dtype: Any) -> Any:
         attn, padding = additive_mask(attn, dtype), additive_mask(padding, dtype)
         if attn is not None:
@@ -158,3 +174,74 @@ class MultiheadAttention(Module):
                 raise RuntimeError(f"[MultiheadAttention] got key_padding_mask of shape {tuple(padding.shape)}, expected {(batch, keys)}")
             padding = (F.pad(padding, (0, extra)) if extra else padding)[:, None, None]
         return attn if padding is None else padding if attn is None else attn + padding
+
+
+class KeyValueCache:
+    """Keys and values of the tokens so far, so that a new token costs one pass of one position.
+
+    Parameters
+    ----------
+    num_layers : int
+        Layers of attention that share it.
+    max_length : int
+        The most tokens that it holds.
+
+    Notes
+    -----
+    Memory for ``max_length`` tokens is taken when the first ones arrive. A model calls :meth:`attend` (or :meth:`update`) in
+    each layer and then :meth:`advance` once.
+
+    Examples
+    --------
+    >>> import corten
+    >>> cache = corten.nn.KeyValueCache(1, 8)
+    >>> k, v = cache.update(0, corten.ones(1, 2, 3, 4), corten.ones(1, 2, 3, 4))
+    >>> cache.advance(3)
+    >>> k.shape, len(cache)
+    (corten.Size([1, 2, 3, 4]), 3)
+    """
+
+    def __init__(self, num_layers: int, max_length: int) -> None:
+        if num_layers < 1 or max_length < 1:
+            raise ValueError(f"[KeyValueCache] got {num_layers} layers of {max_length} tokens, expected numbers above 0")
+        self.max_length, self.length = max_length, 0
+        self._stored: list[Any] = [None] * num_layers
+
+    def __len__(self) -> int:
+        return self.length
+
+    def clear(self) -> None:
+        """Forget all tokens; the memory stays."""
+        self.length = 0
+
+    def advance(self, steps: int) -> None:
+        """Count the tokens whose keys and values every layer has stored."""
+        self.length += steps
+
+    def update(self, layer: int, key: Any, value: Any) -> tuple[Any, Any]:
+        """Store keys and values (B, H, T, D) of new tokens: those of all tokens, (B, H, length + T, D)."""
+        end = self.length + key.shape[2]
+        if end > self.max_length:
+            raise ValueError(f"[KeyValueCache] {end} tokens exceed the {self.max_length} that it holds")
+        stored = self._stored[layer]
+        if stored is None or stored[0].shape[0] != key.shape[0]:
+            if self.length:
+                raise ValueError(f"[KeyValueCache] got a batch of {key.shape[0]}, expected {stored[0].shape[0] if stored else 0} "
+                                 "as in the tokens before")  # fmt: skip
+            stored = self._stored[layer] = [
+                core.empty((*x.shape[:2], self.max_length, x.shape[3]), dtype=x.dtype) for x in (key, value)]  # fmt: skip
+        for whole, new in zip(stored, (key, value), strict=True):
+            whole.narrow(2, self.length, new.shape[2]).copy_(new)
+        return stored[0].narrow(2, 0, end), stored[1].narrow(2, 0, end)
+
+    def attend(self, layer: int, qkv: Any, num_heads: int) -> Any:
+        """Causal self-attention of new tokens to all: query, key and value side by side (B, T, 3 E) -> (B, T, E)."""
+        batch, steps, width = qkv.shape
+        q, k, v = qkv.view(batch, steps, 3, num_heads, width // 3 // num_heads).permute(2, 0, 3, 1, 4).unbind(0)
+        start = self.length
+        k, v = self.update(layer, k, v)
+        mask = None
+        if steps > 1 and start:
+            mask = core.tensor(np.tril(np.ones((steps, start + steps), bool), start))
+        out = F.scaled_dot_product_attention(q, k, v, mask, is_causal=steps > 1 and not start)
+        return out.transpose(1, 2).reshape(batch, steps, width // 3)
