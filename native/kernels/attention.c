@@ -27,11 +27,12 @@ typedef struct {
 
 typedef struct {
     target out, dq, dk, dv;        /* (B, H, T, Dv), (B, H, T, D), (B, Hk, S, D), (B, Hk, S, Dv) */
-    real *lse;                     /* (B, H, T) */
+    real *lse;                     /* (B, H, T), or NULL */
     const ct_array *q, *k, *v, *g; /* (B, H, T, D), (B, Hk, S, D), (B, Hk, S, Dv), (B, H, T, Dv); any strides */
     const ct_array *mask;          /* (B, H, T, S) with stride 0 where it repeats; bool, or added; or NULL */
     int64_t B, H, Hk, T, S, D, Dv, Dp, Dvp; /* Dp, Dvp: rounded up to vectors */
     int64_t blocks_q, parts;                /* blocks of queries; parts into which they are dealt */
+    int64_t start;                          /* position of the first query among the keys */
     int causal;
     real scale, drop; /* drop: probability that a weight is dropped */
     uint32_t seed[2];
@@ -68,22 +69,22 @@ static const real *rows_of(matrix x, int64_t first, int64_t rows, int64_t n, int
 
 /* ---- which keys a query sees */
 
-/* Of a block of queries from t0 and keys from k0; `keys` of them exist. */
+/* Of a block of queries from t0, the first at position p0, and keys from k0; `keys` of them exist. */
 typedef struct {
-    int64_t b, h, t0, rows, k0, keys;
+    int64_t b, h, t0, p0, rows, k0, keys;
     int hidden; /* some query does not see some key because it comes later */
 } block;
 
 /* How many keys the queries before `end` (within the block) see. */
 CT_INLINE int64_t seen(const block *x, int64_t end) {
-    return x->hidden ? i64_max(0, i64_min(x->keys, x->t0 + end - x->k0)) : x->keys;
+    return x->hidden ? i64_max(0, i64_min(x->keys, x->p0 + end - x->k0)) : x->keys;
 }
 
 /* c (keys, queries) = a (keys, n) @ b (n, queries), without the vectors of queries that see none of the keys */
 static void keys_by_queries(const block *x, int64_t n, const real *a, int64_t a_row, const real *b, real *c) {
     const int64_t vectors = ceil_div(x->rows, VL), step = x->hidden ? TILE_M : x->keys;
     for (int64_t j = 0; j < x->keys; j += step) {
-        const int64_t v = x->hidden ? i64_max(0, x->k0 + j - x->t0) / VL : 0;
+        const int64_t v = x->hidden ? i64_max(0, x->k0 + j - x->p0) / VL : 0;
         const tile_args t = {a + j * a_row, a_row, 1, b + v * VL, BLOCK_Q, c + j * BLOCK_Q + v * VL, BLOCK_Q, 0};
         if (v < vectors) tile_product(i64_min(step, x->keys - j), vectors - v, n, &t);
     }
@@ -103,17 +104,17 @@ static void keys_from_queries(const block *x, const real *p, const real *b, int6
                               int add) {
     const int64_t step = x->hidden ? TILE_M : x->keys;
     for (int64_t j = 0; j < x->keys; j += step) {
-        const int64_t r = x->hidden ? i64_min(x->rows, i64_max(0, x->k0 + j - x->t0)) : 0;
+        const int64_t r = x->hidden ? i64_min(x->rows, i64_max(0, x->k0 + j - x->p0)) : 0;
         const tile_args t = {p + j * BLOCK_Q + r, BLOCK_Q, 1, b + r * width, width, c + j * c_row, c_row, add};
         tile_product(i64_min(step, x->keys - j), width / VL, x->rows - r, &t);
     }
 }
 
-/* Lane l of vector v is query t0 + v VL + l. */
+/* Lane l of vector v is the query at p0 + v VL + l. */
 CT_INLINE vmask sees(const block *x, int64_t v, int64_t j) {
     vint lane;
     for (int l = 0; l < VL; l++) lane[l] = l;
-    return lane >= (vint){0} + (int_real)(x->k0 + j - x->t0 - v * VL);
+    return lane >= (vint){0} + (int_real)(x->k0 + j - x->p0 - v * VL);
 }
 
 /* Add the mask to a block of scores; hidden ones become -inf. */
@@ -181,7 +182,7 @@ CT_INLINE void weigh(const block *x, real *s, real *m, real *l, real *fade) {
         const int64_t n = seen(x, (v + 1) * VL);
         real *at = s + v * VL;
         vreal top = v_load(m + v * VL), other = top;
-        int64_t j = 0, whole = x->hidden ? i64_min(n, i64_max(0, x->t0 + v * VL - x->k0 + 1)) : n;
+        int64_t j = 0, whole = x->hidden ? i64_min(n, i64_max(0, x->p0 + v * VL - x->k0 + 1)) : n;
         for (; j + 2 <= whole; j += 2)
             top = v_max(v_load(at + j * BLOCK_Q), top), other = v_max(v_load(at + (j + 1) * BLOCK_Q), other);
         for (; j < whole; j++) top = v_max(v_load(at + j * BLOCK_Q), top);
@@ -224,11 +225,11 @@ static void forward_block(const attention_args *a, int64_t b, int64_t h, int64_t
     transpose_rows(q, BLOCK_Q, mq.p + range.begin * mq.row, mq.row, mq.col, rows, a->D, a->scale);
     for (int64_t r = 0; r < round_up(rows, VL); r++) m[r] = -REAL_INF, l[r] = 0;
     for (int64_t j = 0; j < rows * Dvp; j++) o[j] = 0;
-    const int64_t last = a->causal ? i64_min(a->S, range.end) : a->S;
-    block x = {.b = b, .h = h, .t0 = range.begin, .rows = rows};
+    const int64_t last = a->causal ? i64_min(a->S, range.end + a->start) : a->S;
+    block x = {.b = b, .h = h, .t0 = range.begin, .p0 = range.begin + a->start, .rows = rows};
     for (x.k0 = 0; x.k0 < last; x.k0 += BLOCK_K) {
         x.keys = i64_min(BLOCK_K, last - x.k0);
-        x.hidden = a->causal && x.k0 + x.keys - 1 > x.t0;
+        x.hidden = a->causal && x.k0 + x.keys - 1 > x.p0;
         const real *k = rows_of(mk, x.k0, x.keys, a->D, a->Dp, kc), *v = rows_of(mv, x.k0, x.keys, a->Dv, Dvp, vc);
         keys_by_queries(&x, a->D, k, a->Dp, q, s);
         if (a->mask) add_mask(a, &x, s);
@@ -242,11 +243,11 @@ static void forward_block(const attention_args *a, int64_t b, int64_t h, int64_t
                 for (int64_t d = 0; d < Dvp; d += VL) v_store(o + r * Dvp + d, v_load(o + r * Dvp + d) * fade[r]);
         queries_from_keys(&x, s, v, Dvp, o, Dvp, x.k0 != 0);
     }
-    real *lse = a->lse + (b * a->H + h) * a->T + range.begin;
+    real *lse = a->lse ? a->lse + (b * a->H + h) * a->T + range.begin : NULL;
     for (int64_t r = 0; r < rows; r++) {
         real *out = target_of(&a->out, b, h) + (range.begin + r) * a->out.row;
         const vreal by = v_set1(l[r] == 0 ? 1 : l[r]); /* no key seen: zeros */
-        lse[r] = l[r] == 0 ? -REAL_INF : m[r] + v_log(v_set1(l[r]))[0];
+        if (lse) lse[r] = l[r] == 0 ? -REAL_INF : m[r] + v_log(v_set1(l[r]))[0];
         int64_t d = 0;
         for (; d + VL <= a->Dv; d += VL) v_store(out + d, v_load(o + r * Dvp + d) / by);
         if (d < a->Dv) v_store_part(out + d, v_load(o + r * Dvp + d) / by, a->Dv - d);
@@ -336,7 +337,7 @@ static void backward_block(const attention_args *a, int64_t b, int64_t h, int64_
     transpose_rows(w.q, BLOCK_Q, mq.p + range.begin * mq.row, mq.row, mq.col, rows, D, a->scale);
     transpose_rows(w.g, BLOCK_Q, mg.p + range.begin * mg.row, mg.row, mg.col, rows, Dv, 1);
     const real *q = rows_of(mq, range.begin, rows, D, Dp, w.qc), *g = rows_of(mg, range.begin, rows, Dv, Dvp, w.gc);
-    block x = {.b = b, .h = h, .t0 = range.begin, .rows = rows};
+    block x = {.b = b, .h = h, .t0 = range.begin, .p0 = range.begin, .rows = rows};
     real lse[BLOCK_Q + VBYTES], delta[BLOCK_Q + VBYTES];
     deltas(a, &x, delta);
     for (int64_t r = 0; r < round_up(rows, VL); r++) {
@@ -349,7 +350,7 @@ static void backward_block(const attention_args *a, int64_t b, int64_t h, int64_
     for (int64_t j = 0; j < rows * Dp; j++) w.dq[j] = 0;
     for (x.k0 = 0; x.k0 < last; x.k0 += BLOCK_K) {
         x.keys = i64_min(BLOCK_K, last - x.k0);
-        x.hidden = a->causal && x.k0 + x.keys - 1 > x.t0;
+        x.hidden = a->causal && x.k0 + x.keys - 1 > x.p0;
         const real *k = rows_of(mk, x.k0, x.keys, D, Dp, w.kc), *v = rows_of(mv, x.k0, x.keys, Dv, Dvp, w.vc);
         keys_by_queries(&x, D, k, Dp, w.q, w.s);
         keys_by_queries(&x, Dv, v, Dvp, w.g, w.dp);
@@ -513,8 +514,44 @@ static void packed_attention_backward(const ct_call *call) {
     backward(&a, call->work);
 }
 
+/* (qkv (B, T, 3 C), keys (B, H, M, D), values; heads, start) -> out (B, T, C): stores the new keys and values in place
+ * at start ... start + T and attends to all up to each query. */
+static attention_args cached_args(const ct_call *call, const ct_array *q, ct_array kv[2]) {
+    for (int i = 0; i < 2; i++) kv[i] = *call->in[1 + i], kv[i].shape[2] = call->ints[1] + q->shape[2];
+    const int64_t ints[] = {1, 0, 0};
+    const double reals[] = {1 / __builtin_sqrt((double)i64_max(1, q->shape[3])), 0};
+    const ct_call plain = {.ints = ints, .reals = reals};
+    attention_args a = sized(&plain, q, &kv[0], &kv[1], 0);
+    a.start = call->ints[1];
+    return a;
+}
+static int64_t cached_work(const ct_call *call) {
+    const ct_array q = part_of(call->in[0], call->ints[0], 3, 0);
+    ct_array kv[2];
+    attention_args a = cached_args(call, &q, kv);
+    return forward_bytes(&a);
+}
+static void cached_attention(const ct_call *call) {
+    const ct_array q = part_of(call->in[0], call->ints[0], 3, 0), out = part_of(call->out[0], call->ints[0], 1, 0);
+    ct_array kv[2];
+    attention_args a = cached_args(call, &q, kv);
+    for (int i = 0; i < 2; i++) {
+        const ct_array fresh = part_of(call->in[0], call->ints[0], 3, 1 + i);
+        const target to = plain_target(&kv[i]);
+        for (int64_t bh = 0; bh < a.B * a.H; bh++) {
+            const matrix from = head_of(&fresh, bh / a.H, bh % a.H);
+            for (int64_t t = 0; t < a.T; t++)
+                for (int64_t d = 0; d < a.D; d++)
+                    target_of(&to, bh / a.H, bh % a.H)[(a.start + t) * to.row + d] = from.p[t * from.row + d * from.col];
+        }
+    }
+    a.out = plain_target(&out);
+    forward(&a, call->work);
+}
+
 static const ct_kernel rows[] = {{"attention", attention, forward_work},
                                  {"attention_backward", attention_backward, backward_work},
                                  {"packed_attention", packed_attention, packed_work},
-                                 {"packed_attention_backward", packed_attention_backward, packed_backward_work}};
+                                 {"packed_attention_backward", packed_attention_backward, packed_backward_work},
+                                 {"cached_attention", cached_attention, cached_work}};
 CT_KERNELS(attention, rows);

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from corten._core import core
 from corten.nn import functional as F  # noqa: N812
 from corten.nn import init
 from corten.nn.linear import Linear
 from corten.nn.module import Module
 from corten.nn.parameter import Parameter
+from corten.ops.attention import cached_attention_op
 from corten.ops.view import cat
 
 __all__ = ["KeyValueCache", "MultiheadAttention"]
@@ -218,30 +217,36 @@ class KeyValueCache:
         """Count the tokens whose keys and values every layer has stored."""
         self.length += steps
 
-    def update(self, layer: int, key: Any, value: Any) -> tuple[Any, Any]:
-        """Store keys and values (B, H, T, D) of new tokens: those of all tokens, (B, H, length + T, D)."""
-        end = self.length + key.shape[2]
-        if end > self.max_length:
-            raise ValueError(f"[KeyValueCache] {end} tokens exceed the {self.max_length} that it holds")
+    def _room(self, layer: int, batch: int, steps: int, heads: int, widths: tuple[int, int], dtype: Any) -> Any:
+        """The memory of a layer, for ``steps`` more tokens."""
+        if self.length + steps > self.max_length:
+            raise ValueError(f"[KeyValueCache] {self.length + steps} tokens exceed the {self.max_length} that it holds")
         stored = self._stored[layer]
-        if stored is None or stored[0].shape[0] != key.shape[0]:
-            if self.length:
-                raise ValueError(f"[KeyValueCache] got a batch of {key.shape[0]}, expected {stored[0].shape[0] if stored else 0} "
-                                 "as in the tokens before")  # fmt: skip
-            stored = self._stored[layer] = [
-                core.empty((*x.shape[:2], self.max_length, x.shape[3]), dtype=x.dtype) for x in (key, value)]  # fmt: skip
+        if stored is None or (stored[0].shape[0] != batch and not self.length):
+            stored = self._stored[layer] = tuple(core.zeros((batch, heads, self.max_length, w), dtype=dtype) for w in widths)
+        have = tuple(stored[0].shape)
+        if have[:2] != (batch, heads) or (have[3], stored[1].shape[3]) != widths or stored[0].dtype != dtype:
+            raise ValueError(f"[KeyValueCache] got a batch of {batch}, {heads} heads of {widths} and {dtype}, expected those of the "
+                             f"tokens before: {have[0]}, {have[1]}, {(have[3], stored[1].shape[3])} and {stored[0].dtype}")  # fmt: skip
+        return stored
+
+    def update(self, layer: int, key: Any, value: Any) -> tuple[Any, Any]:
+        """Store keys and values (B, H, T, D) of new tokens: those of all tokens, (B, H, length + T, D). No gradient passes."""
+        batch, heads, steps, width = key.shape
+        stored = self._room(layer, batch, steps, heads, (width, value.shape[3]), key.dtype)
         for whole, new in zip(stored, (key, value), strict=True):
-            whole.narrow(2, self.length, new.shape[2]).copy_(new)
+            whole.narrow(2, self.length, steps).copy_(new.detach())
+        end = self.length + steps
         return stored[0].narrow(2, 0, end), stored[1].narrow(2, 0, end)
 
     def attend(self, layer: int, qkv: Any, num_heads: int) -> Any:
-        """Causal self-attention of new tokens to all: query, key and value side by side (B, T, 3 E) -> (B, T, E)."""
+        """Causal self-attention of new tokens to all: query, key and value side by side (B, T, 3 E) -> (B, T, E).
+
+        No gradient passes.
+        """
         batch, steps, width = qkv.shape
-        q, k, v = qkv.view(batch, steps, 3, num_heads, width // 3 // num_heads).permute(2, 0, 3, 1, 4).unbind(0)
-        start = self.length
-        k, v = self.update(layer, k, v)
-        mask = None
-        if steps > 1 and start:
-            mask = core.tensor(np.tril(np.ones((steps, start + steps), bool), start))
-        out = F.scaled_dot_product_attention(q, k, v, mask, is_causal=steps > 1 and not start)
-        return out.transpose(1, 2).reshape(batch, steps, width // 3)
+        if width % (3 * num_heads):
+            raise RuntimeError(f"[KeyValueCache] got shape {tuple(qkv.shape)}, expected (B, T, 3 E) with E a multiple of {num_heads} heads")
+        d = width // 3 // num_heads
+        stored = self._room(layer, batch, steps, num_heads, (d, d), qkv.dtype)
+        return cached_attention_op(qkv.detach(), *stored, heads=num_heads, start=self.length)

@@ -74,12 +74,13 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
 
 def _normalized(name: str, input: Any, shape: Any, *affine: Any) -> int:
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    if not shape or tuple(input.shape[-len(shape) :]) != shape or input.ndim < len(shape):
-        raise RuntimeError(f"[{name}] got input of shape {tuple(input.shape)}, expected it to end in {shape}")
+    n, have = len(shape), input.shape
+    if not n or have[-n:] != shape:
+        raise RuntimeError(f"[{name}] got input of shape {tuple(have)}, expected it to end in {shape}")
     for value in affine:
-        if value is not None and tuple(value.shape) != shape:
+        if value is not None and value.shape != shape:
             raise RuntimeError(f"[{name}] got weight or bias of shape {tuple(value.shape)}, expected {shape}")
-    return len(shape)
+    return n
 
 
 def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:

@@ -103,6 +103,12 @@ packed_attention_op = op(
     vjp=_packed_vjp, vjp_fused=_packed_fused,
     doc="Self-attention of projections that lie side by side, (B, T, 3 C) -> (B, T, C), without copies.")  # fmt: skip
 
+cached_attention_op = op(
+    "cached_attention_op(qkv, keys: raw, values: raw, *, heads: int, start: int) -> out", dtype="floating",
+    kernel="cached_attention", function=False, shape=lambda qkv, *rest: (*qkv[:2], qkv[2] // 3),
+    doc="Self-attention of new positions to all so far; their keys and values are written into `keys` and `values`, "
+        "(B, heads, length, D), from `start` on. Off the tape.")  # fmt: skip
+
 
 # ---- CTC
 

@@ -19,7 +19,6 @@ from corten.nn.linear import Linear
 from corten.nn.module import Module
 from corten.nn.normalization import LayerNorm
 from corten.nn.sparse import Embedding
-from corten.ops.create import arange
 from corten.ops.view import cat
 
 __all__ = ["GPT", "GPTConfig"]
@@ -167,7 +166,7 @@ class GPT(Module):
         if start + steps > self.config.block_size:
             raise ValueError(f"[GPT] got {start + steps} tokens, expected at most block_size={self.config.block_size}")
         parts = self.transformer
-        x = parts["drop"](parts["wte"](idx) + parts["wpe"](arange(start, start + steps)))
+        x = parts["drop"](parts["wte"](idx) + parts["wpe"].weight.narrow(0, start, steps))
         for i, block in enumerate(parts["h"]):
             x = block(x, cache, i)
         if cache is not None:

@@ -49,10 +49,9 @@ def sample(logits: Any, temperature: float = 1.0, top_k: int | None = None, top_
         raise ValueError(f"[sample] got top_k={top_k}, expected at least 1")
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"[sample] got top_p={top_p}, expected a number in (0, 1]")
-    x = logits.detach().numpy().astype(np.float64)
     if temperature == 0:
-        return core.tensor(x.argmax(1)[:, None])
-    x = x / temperature
+        return logits.argmax(1, keepdim=True)
+    x = logits.detach().numpy().astype(np.float64) / temperature
     if top_k is not None and top_k < x.shape[1]:
         least = np.partition(x, -top_k, axis=1)[:, -top_k, None]
         x = np.where(x < least, -np.inf, x)
