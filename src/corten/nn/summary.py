@@ -223,7 +223,12 @@ def summarize(model: Module, *inputs: Any, depth: int | None = None) -> Summary:
 
         handles.append(module.register_forward_pre_hook(enter, with_kwargs=True))
         handles.append(module.register_forward_hook(leave, with_kwargs=True))
+    kept = {module: dict(module._buffers) for module in rows}
     try:
+        for module in rows:  # running statistics and counters stay as they are
+            for name, value in module._buffers.items():
+                if value is not None:
+                    module._buffers[name] = core.empty(tuple(value.shape), dtype=value.dtype, device="meta")
         with no_grad():
             model(*args)
     except Exception as error:
@@ -232,6 +237,8 @@ def summarize(model: Module, *inputs: Any, depth: int | None = None) -> Summary:
         raise RuntimeError(f"[summary] {where}, {module._get_name()}({module.extra_repr()}), "
                            f"got input {_shapes(given)}: {error}") from error  # fmt: skip
     finally:
+        for module, buffers in kept.items():
+            module._buffers.update(buffers)
         for handle in handles:
             handle.remove()
     seen: set[int] = set()

@@ -85,11 +85,14 @@ class ParametrizationList(ModuleList):
 
 def _property(name: str) -> property:
     def get(self: Any) -> Any:
+        rules = self._modules.get("parametrizations")
+        if rules is None or name not in rules:
+            raise AttributeError(name)  # plain again: found among parameters or buffers
         if not _caching:
-            return self.parametrizations[name]()
+            return rules[name]()
         key = (id(self), name)
         if key not in _cache:
-            _cache[key] = self.parametrizations[name]()
+            _cache[key] = rules[name]()
         return _cache[key]
 
     return property(get)
@@ -205,7 +208,6 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
         kept = Parameter(value, first.requires_grad) if isinstance(first, Parameter) else value
     else:
         kept = first
-    delattr(type(module), tensor_name)
     del module.parametrizations[tensor_name]
     if len(module.parametrizations) == 0:
         del module._modules["parametrizations"]
