@@ -52,10 +52,16 @@ CT_INLINE matrix head_of(const ct_array *x, int64_t b, int64_t h) {
 }
 CT_INLINE real *target_of(const target *t, int64_t b, int64_t h) { return t->p + b * t->batch + h * t->head; }
 
-/* Rows as a matrix with contiguous rows of `width` >= n: as they lie, or copied with zeros beyond n. */
-static const real *rows_of(matrix x, int64_t first, int64_t rows, int64_t n, int64_t width, real *copy) {
+/* Rows as a matrix with contiguous columns, `width` >= n of them: as they lie, or copied with zeros beyond n.  Rows that
+ * are a page apart would all want the same few lines of the first cache. */
+typedef struct {
+    const real *p;
+    int64_t row;
+} lines;
+static lines rows_of(matrix x, int64_t first, int64_t rows, int64_t n, int64_t width, real *copy) {
     const real *from = x.p + first * x.row;
-    if (x.col == 1 && x.row == width && n == width) return from;
+    if (x.col == 1 && n == width && (x.row == width || x.row * (int64_t)sizeof(real) % 1024))
+        return (lines){from, x.row};
     for (int64_t r = 0; r < rows; r++, from += x.row) {
         real *to = copy + r * width;
         int64_t i = 0;
@@ -64,7 +70,7 @@ static const real *rows_of(matrix x, int64_t first, int64_t rows, int64_t n, int
         for (; i < n; i++) to[i] = from[i * x.col];
         for (; i < width; i++) to[i] = 0;
     }
-    return copy;
+    return (lines){copy, width};
 }
 
 /* ---- which keys a query sees */
@@ -81,31 +87,29 @@ CT_INLINE int64_t seen(const block *x, int64_t end) {
 }
 
 /* c (keys, queries) = a (keys, n) @ b (n, queries), without the vectors of queries that see none of the keys */
-static void keys_by_queries(const block *x, int64_t n, const real *a, int64_t a_row, const real *b, real *c) {
+static void keys_by_queries(const block *x, int64_t n, lines a, const real *b, real *c) {
     const int64_t vectors = ceil_div(x->rows, VL), step = x->hidden ? TILE_M : x->keys;
     for (int64_t j = 0; j < x->keys; j += step) {
         const int64_t v = x->hidden ? i64_max(0, x->k0 + j - x->p0) / VL : 0;
-        const tile_args t = {a + j * a_row, a_row, 1, b + v * VL, BLOCK_Q, c + j * BLOCK_Q + v * VL, BLOCK_Q, 0};
+        const tile_args t = {a.p + j * a.row, a.row, 1, b + v * VL, BLOCK_Q, c + j * BLOCK_Q + v * VL, BLOCK_Q, 0};
         if (v < vectors) tile_product(i64_min(step, x->keys - j), vectors - v, n, &t);
     }
 }
 /* c (queries, width) [+]= p (keys, queries)^T @ b (keys, width) */
-static void queries_from_keys(const block *x, const real *p, const real *b, int64_t width, real *c, int64_t c_row,
-                              int add) {
+static void queries_from_keys(const block *x, const real *p, lines b, int64_t width, real *c, int64_t c_row, int add) {
     const int64_t step = x->hidden ? TILE_M : x->rows;
     for (int64_t r = 0; r < x->rows; r += step) {
         const int64_t m = i64_min(step, x->rows - r);
-        const tile_args t = {p + r, 1, BLOCK_Q, b, width, c + r * c_row, c_row, add};
+        const tile_args t = {p + r, 1, BLOCK_Q, b.p, b.row, c + r * c_row, c_row, add};
         tile_product(m, width / VL, seen(x, r + m), &t);
     }
 }
 /* c (keys, width) [+]= p (keys, queries) @ b (queries, width) */
-static void keys_from_queries(const block *x, const real *p, const real *b, int64_t width, real *c, int64_t c_row,
-                              int add) {
+static void keys_from_queries(const block *x, const real *p, lines b, int64_t width, real *c, int64_t c_row, int add) {
     const int64_t step = x->hidden ? TILE_M : x->keys;
     for (int64_t j = 0; j < x->keys; j += step) {
         const int64_t r = x->hidden ? i64_min(x->rows, i64_max(0, x->k0 + j - x->p0)) : 0;
-        const tile_args t = {p + j * BLOCK_Q + r, BLOCK_Q, 1, b + r * width, width, c + j * c_row, c_row, add};
+        const tile_args t = {p + j * BLOCK_Q + r, BLOCK_Q, 1, b.p + r * b.row, b.row, c + j * c_row, c_row, add};
         tile_product(i64_min(step, x->keys - j), width / VL, x->rows - r, &t);
     }
 }
@@ -230,8 +234,8 @@ static void forward_block(const attention_args *a, int64_t b, int64_t h, int64_t
     for (x.k0 = 0; x.k0 < last; x.k0 += BLOCK_K) {
         x.keys = i64_min(BLOCK_K, last - x.k0);
         x.hidden = a->causal && x.k0 + x.keys - 1 > x.p0;
-        const real *k = rows_of(mk, x.k0, x.keys, a->D, a->Dp, kc), *v = rows_of(mv, x.k0, x.keys, a->Dv, Dvp, vc);
-        keys_by_queries(&x, a->D, k, a->Dp, q, s);
+        const lines k = rows_of(mk, x.k0, x.keys, a->D, a->Dp, kc), v = rows_of(mv, x.k0, x.keys, a->Dv, Dvp, vc);
+        keys_by_queries(&x, a->D, k, q, s);
         if (a->mask) add_mask(a, &x, s);
         weigh(&x, s, m, l, fade);
         if (a->drop > 0) {
@@ -336,7 +340,7 @@ static void backward_block(const attention_args *a, int64_t b, int64_t h, int64_
     const matrix mq = head_of(a->q, b, h), mg = head_of(a->g, b, h), mk = head_of(a->k, b, hk), mv = head_of(a->v, b, hk);
     transpose_rows(w.q, BLOCK_Q, mq.p + range.begin * mq.row, mq.row, mq.col, rows, D, a->scale);
     transpose_rows(w.g, BLOCK_Q, mg.p + range.begin * mg.row, mg.row, mg.col, rows, Dv, 1);
-    const real *q = rows_of(mq, range.begin, rows, D, Dp, w.qc), *g = rows_of(mg, range.begin, rows, Dv, Dvp, w.gc);
+    const lines q = rows_of(mq, range.begin, rows, D, Dp, w.qc), g = rows_of(mg, range.begin, rows, Dv, Dvp, w.gc);
     block x = {.b = b, .h = h, .t0 = range.begin, .p0 = range.begin, .rows = rows};
     real lse[BLOCK_Q + VBYTES], delta[BLOCK_Q + VBYTES];
     deltas(a, &x, delta);
@@ -351,9 +355,9 @@ static void backward_block(const attention_args *a, int64_t b, int64_t h, int64_
     for (x.k0 = 0; x.k0 < last; x.k0 += BLOCK_K) {
         x.keys = i64_min(BLOCK_K, last - x.k0);
         x.hidden = a->causal && x.k0 + x.keys - 1 > x.p0;
-        const real *k = rows_of(mk, x.k0, x.keys, D, Dp, w.kc), *v = rows_of(mv, x.k0, x.keys, Dv, Dvp, w.vc);
-        keys_by_queries(&x, D, k, Dp, w.q, w.s);
-        keys_by_queries(&x, Dv, v, Dvp, w.g, w.dp);
+        const lines k = rows_of(mk, x.k0, x.keys, D, Dp, w.kc), v = rows_of(mv, x.k0, x.keys, Dv, Dvp, w.vc);
+        keys_by_queries(&x, D, k, w.q, w.s);
+        keys_by_queries(&x, Dv, v, w.g, w.dp);
         if (a->mask) add_mask(a, &x, w.s);
         if (a->drop > 0) survivors(w.keep, a, &x);
         through_weights(a, &x, lse, delta, a->drop > 0 ? w.keep : NULL, w.s, w.dp);
