@@ -121,6 +121,14 @@ CT_INLINE vmask sees(const block *x, int64_t v, int64_t j) {
     return lane >= (vint){0} + (int_real)(x->k0 + j - x->p0 - v * VL);
 }
 
+/* What VL bytes of a mask add: nothing, or -inf where they are 0. */
+typedef uint8_t vbytes __attribute__((vector_size(VBYTES / sizeof(real))));
+CT_INLINE vreal hides(const uint8_t *m) {
+    vbytes b;
+    __builtin_memcpy(&b, m, sizeof b);
+    return v_and(__builtin_convertvector(b, vint) == (vint){0}, v_set1(-REAL_INF));
+}
+
 /* Add the mask to a block of scores; hidden ones become -inf. */
 static void add_mask(const attention_args *a, const block *x, real *s) {
     const ct_array *mask = a->mask;
@@ -138,16 +146,35 @@ static void add_mask(const attention_args *a, const block *x, real *s) {
     }
     for (int64_t r0 = 0; r0 < x->rows; r0 += VL) {
         const int64_t n = i64_min(VL, x->rows - r0);
-        for (int64_t j = 0; j < x->keys; j++) {
-            real *to = s + j * BLOCK_Q + r0;
-            vreal value = v_zero();
-            if (bits)
-                for (int64_t l = 0; l < n; l++) value[l] = m[(r0 + l) * down + j * right] ? 0 : -REAL_INF;
-            else
-                for (int64_t l = 0; l < n; l++) value[l] = add[(r0 + l) * down + j * right];
-            v_store(to, v_load(to) + value);
+        for (int64_t j0 = 0; j0 < x->keys; j0 += VL) {
+            const int64_t some = i64_min(VL, x->keys - j0);
+            vreal square[VBYTES / sizeof(real)]; /* rows of the mask, then its columns */
+            for (int64_t l = 0; l < VL; l++) {
+                const int64_t from = (r0 + i64_min(l, n - 1)) * down + j0 * right;
+                if (right == 1 && some == VL) square[l] = bits ? hides(m + from) : v_load(add + from);
+                else {
+                    square[l] = v_zero();
+                    for (int64_t j = 0; j < some; j++)
+                        square[l][j] = !bits ? add[from + j * right] : m[from + j * right] ? 0 : -REAL_INF;
+                }
+            }
+            v_transpose(square);
+            for (int64_t j = 0; j < some; j++) {
+                real *to = s + (j0 + j) * BLOCK_Q + r0;
+                v_store(to, v_load(to) + square[j]);
+            }
         }
     }
+}
+
+/* The same for the scores of one query. */
+static void add_to_query(const attention_args *a, const block *x, int64_t k0, int64_t keys, real *s) {
+    const ct_array *mask = a->mask;
+    const int64_t at = x->b * mask->stride[0] + x->h * mask->stride[1] + k0 * mask->stride[3], right = mask->stride[3];
+    if (mask->dtype == CT_BOOL || mask->dtype == CT_UINT8)
+        for (int64_t j = 0; j < keys; j++) s[j] += ((const uint8_t *)mask->data)[at + j * right] ? 0 : -REAL_INF;
+    else
+        for (int64_t j = 0; j < keys; j++) s[j] += ((const real *)mask->data)[at + j * right];
 }
 
 /* Which weights survive dropout, as factors 0 or 1 / (1 - drop): a hash of seed, head, query and key. */
@@ -257,9 +284,64 @@ static void forward_block(const attention_args *a, int64_t b, int64_t h, int64_t
         if (d < a->Dv) v_store_part(out + d, v_load(o + r * Dvp + d) / by, a->Dv - d);
     }
 }
+
+/* One query and many keys, as in generation: the keys are the lanes of maximum and exponential. */
+static void forward_query(const attention_args *a, int64_t b, int64_t h) {
+    const int64_t hk = h / (a->H / a->Hk), S = a->S, Dvp = a->Dvp;
+    real *s = (real *)(a->scratch + ct_par_worker() * a->scratch_bytes), *o = s + BLOCK_Q * a->D, *q = o + Dvp;
+    real *kc = s + BLOCK_Q * (a->D + Dvp + 2 * BLOCK_K), *vc = kc + BLOCK_K * a->Dp;
+    const matrix mk = head_of(a->k, b, hk), mv = head_of(a->v, b, hk);
+    const lines one = rows_of(head_of(a->q, b, h), 0, 1, a->D, a->Dp, q);
+    const block x = {.b = b, .h = h, .rows = 1};
+    real m = -REAL_INF, l = 0;
+    for (int64_t d = 0; d < Dvp; d += VL) v_store(o + d, v_zero());
+    for (int64_t k0 = 0; k0 < S; k0 += BLOCK_K) {
+        const int64_t keys = i64_min(BLOCK_K, S - k0), whole = round_up(keys, VL);
+        const lines k = rows_of(mk, k0, keys, a->D, a->Dp, kc), v = rows_of(mv, k0, keys, a->Dv, Dvp, vc);
+        real p[BLOCK_K];
+        for (int64_t j0 = 0; j0 < whole; j0 += VL) { /* VL dot products, their lanes added by turning the square over */
+            vreal square[VBYTES / sizeof(real)];
+            for (int64_t j = 0; j < VL; j++) {
+                const real *row = k.p + i64_min(j0 + j, keys - 1) * k.row;
+                vreal sum = v_zero();
+                for (int64_t d = 0; d < a->Dp; d += VL) sum = v_fma(v_load(one.p + d), v_load(row + d), sum);
+                square[j] = sum;
+            }
+            v_transpose(square);
+            vreal sum = square[0];
+            for (int64_t j = 1; j < VL; j++) sum += square[j];
+            v_store(p + j0, sum * v_set1(a->scale));
+        }
+        if (a->mask) add_to_query(a, &x, k0, keys, p);
+        for (int64_t j = keys; j < whole; j++) p[j] = -REAL_INF;
+        vreal top = v_set1(m);
+        for (int64_t j = 0; j < whole; j += VL) top = v_max(v_load(p + j), top);
+        const real now = v_hmax(top), shift = now == -REAL_INF ? 0 : now;
+        vreal sum = v_zero();
+        for (int64_t j = 0; j < whole; j += VL) {
+            const vreal e = exp_below(v_load(p + j) - v_set1(shift));
+            v_store(p + j, e);
+            sum += e;
+        }
+        const real fade = exp_below(v_set1(m - shift))[0];
+        l = l * fade + v_hsum(sum);
+        m = now;
+        for (int64_t d = 0; d < Dvp && k0; d += VL) v_store(o + d, v_load(o + d) * fade);
+        const tile_args t = {p, keys, 1, v.p, v.row, o, Dvp, k0 != 0};
+        tile_product(1, Dvp / VL, keys, &t);
+    }
+    if (a->lse) a->lse[b * a->H + h] = l == 0 ? -REAL_INF : m + v_log(v_set1(l))[0];
+    const vreal by = v_set1(l == 0 ? 1 : l);
+    for (int64_t d = 0; d < a->Dv; d += VL)
+        v_store_part(target_of(&a->out, b, h) + d, v_load(o + d) / by, i64_min(VL, a->Dv - d));
+}
 static void forward_body(void *ctx, int64_t i) {
     const attention_args *a = ctx;
     const int64_t head = i / a->blocks_q;
+    if (a->T == 1 && a->S > VL && a->drop == 0 && (!a->causal || a->start >= a->S - 1)) {
+        forward_query(a, head / a->H, head % a->H);
+        return;
+    }
     forward_block(a, head / a->H, head % a->H, i % a->blocks_q);
 }
 
