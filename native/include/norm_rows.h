@@ -85,7 +85,7 @@ CT_INLINE int64_t until_aligned(const real *p, int64_t n) {
 CT_INLINE int worth_streaming(int64_t elements) { return elements * (int64_t)sizeof(real) >= STREAM_BYTES; }
 
 /* y = (x - mean) scale + shift; on the way, what lies `ahead` elements further is asked for */
-CT_UNUSED static inline void row_affine_ahead(real *y, const real *x, int64_t n, real mean, real scale, real shift, int stream,
+static inline void row_affine_ahead(real *y, const real *x, int64_t n, real mean, real scale, real shift, int stream,
                                     int64_t ahead) {
     const vreal m = v_set1(mean), a = v_set1(scale), b = v_set1(shift);
     int64_t i = stream ? until_aligned(y, n) : 0;
@@ -99,12 +99,12 @@ CT_UNUSED static inline void row_affine_ahead(real *y, const real *x, int64_t n,
     for (; i + VL <= n; i += VL) v_store(y + i, v_fma(v_load(x + i) - m, a, b));
     if (i < n) v_store_part(y + i, v_fma(v_load_part(x + i, n - i) - m, a, b), n - i);
 }
-CT_UNUSED static inline void row_affine(real *y, const real *x, int64_t n, real mean, real scale, real shift, int stream) {
+static inline void row_affine(real *y, const real *x, int64_t n, real mean, real scale, real shift, int stream) {
     row_affine_ahead(y, x, n, mean, scale, shift, stream, 0);
 }
 
 /* dx = g a + (x - mean) b + c */
-CT_UNUSED static inline void row_affine_backward_ahead(real *dx, const real *g, const real *x, int64_t n, real mean, real a,
+static inline void row_affine_backward_ahead(real *dx, const real *g, const real *x, int64_t n, real mean, real a,
                                              real b, real c, int stream, int64_t ahead) {
     const vreal m = v_set1(mean), va = v_set1(a), vb = v_set1(b), vc = v_set1(c);
 #define ROW_DX(load_g, load_x) v_fma(load_g, va, v_fma(load_x - m, vb, vc))
@@ -121,7 +121,7 @@ CT_UNUSED static inline void row_affine_backward_ahead(real *dx, const real *g, 
     if (i < n) v_store_part(dx + i, ROW_DX(v_load_part(g + i, n - i), v_load_part(x + i, n - i)), n - i);
 #undef ROW_DX
 }
-CT_UNUSED static inline void row_affine_backward(real *dx, const real *g, const real *x, int64_t n, real mean, real a, real b,
+static inline void row_affine_backward(real *dx, const real *g, const real *x, int64_t n, real mean, real a, real b,
                                        real c, int stream) {
     row_affine_backward_ahead(dx, g, x, n, mean, a, b, c, stream, 0);
 }

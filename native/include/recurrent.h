@@ -104,16 +104,19 @@ CT_INLINE vreal gate_tanh(vreal x) { return v_tanh(x); }
 #else
 /* x p(x^2) / q(x^2), a minimax fit of tanh on [-7.9, 7.9], where it is 1 in float32; the coefficients are Eigen's. */
 CT_INLINE vreal gate_tanh(vreal x) {
-    static const real p[] = {4.89352455891786e-03f, 6.37261928875436e-04f,  1.48572235717979e-05f, 5.12229709037114e-08f,
-                             -8.60467152213735e-11f, 2.00018790482477e-13f, -2.76076847742355e-16f};
-    static const real q[] = {4.89352518554385e-03f, 2.26843463243900e-03f, 1.18534705686654e-04f, 1.19825839466702e-06f};
+    static const real p[] = {4.89352455891786e-03f, 6.37261928875436e-04f,  1.48572235717979e-05f,
+                             5.12229709037114e-08f, -8.60467152213735e-11f, 2.00018790482477e-13f,
+                             -2.76076847742355e-16f};
+    static const real q[] = {4.89352518554385e-03f, 2.26843463243900e-03f, 1.18534705686654e-04f,
+                             1.19825839466702e-06f};
     x = v_max(V(-7.90531110763549805), v_min(V(7.90531110763549805), x));
     const vreal square = x * x;
     return x * V_POLY(square, p) / V_POLY(square, q);
 }
 #endif
 
-/* Ask for what a coming step reads, or for where it writes: a few units of rows far apart, which no hardware foresees. */
+/* Ask for what a coming step reads, or for where it writes: a few units of rows far apart, which no hardware foresees.
+ */
 #define LINE (64 / (int64_t)sizeof(real))
 CT_INLINE void rnn_foresee(const real *row, int64_t parts, int64_t part, int64_t units, const int writes) {
     for (int64_t g = 0; g < parts; g++)

@@ -5,8 +5,8 @@
  *                            O' = O exp(m - m') + P V
  *   at the end               O / l, and the log-sum-exp L = m + log l is kept for backward
  *
- * A block of scores lies transposed, (keys, queries): queries are the lanes, so maximum, exponential and sum need nothing
- * across lanes, and K and V are read as they lie.  Only the block of queries is turned over, once.
+ * A block of scores lies transposed, (keys, queries): queries are the lanes, so maximum, exponential and sum need
+ * nothing across lanes, and K and V are read as they lie.  Only the block of queries is turned over, once.
  *
  * Blocks of keys begin at key 0 and have BLOCK_K keys whatever the lengths; a key that a query may not see adds exactly
  * nothing; so what a query sees alone determines its bits.  A query that sees no key gives zeros.
@@ -52,8 +52,8 @@ CT_INLINE matrix head_of(const ct_array *x, int64_t b, int64_t h) {
 }
 CT_INLINE real *target_of(const target *t, int64_t b, int64_t h) { return t->p + b * t->batch + h * t->head; }
 
-/* Rows as a matrix with contiguous columns, `width` >= n of them: as they lie, or copied with zeros beyond n.  Rows that
- * are a page apart would all want the same few lines of the first cache. */
+/* Rows as a matrix with contiguous columns, `width` >= n of them: as they lie, or copied with zeros beyond n.  Rows
+ * that are a page apart would all want the same few lines of the first cache. */
 typedef struct {
     const real *p;
     int64_t row;
@@ -132,7 +132,8 @@ CT_INLINE vreal hides(const uint8_t *m) {
 /* Add the mask to a block of scores; hidden ones become -inf. */
 static void add_mask(const attention_args *a, const block *x, real *s) {
     const ct_array *mask = a->mask;
-    const int64_t at = x->b * mask->stride[0] + x->h * mask->stride[1] + x->t0 * mask->stride[2] + x->k0 * mask->stride[3];
+    const int64_t at =
+        x->b * mask->stride[0] + x->h * mask->stride[1] + x->t0 * mask->stride[2] + x->k0 * mask->stride[3];
     const int64_t down = mask->stride[2], right = mask->stride[3], queries = round_up(x->rows, VL);
     const int bits = mask->dtype == CT_BOOL || mask->dtype == CT_UINT8;
     const uint8_t *m = bits ? (const uint8_t *)mask->data + at : NULL;
@@ -419,7 +420,8 @@ static void backward_block(const attention_args *a, int64_t b, int64_t h, int64_
     const int64_t hk = h / (a->H / a->Hk);
     back_scratch w;
     lay_out(a, (real *)(a->scratch + ct_par_worker() * a->scratch_bytes), &w);
-    const matrix mq = head_of(a->q, b, h), mg = head_of(a->g, b, h), mk = head_of(a->k, b, hk), mv = head_of(a->v, b, hk);
+    const matrix mq = head_of(a->q, b, h), mg = head_of(a->g, b, h), mk = head_of(a->k, b, hk),
+                 mv = head_of(a->v, b, hk);
     transpose_rows(w.q, BLOCK_Q, mq.p + range.begin * mq.row, mq.row, mq.col, rows, D, a->scale);
     transpose_rows(w.g, BLOCK_Q, mg.p + range.begin * mg.row, mg.row, mg.col, rows, Dv, 1);
     const lines q = rows_of(mq, range.begin, rows, D, Dp, w.qc), g = rows_of(mg, range.begin, rows, Dv, Dvp, w.gc);
@@ -563,12 +565,14 @@ static ct_array part_of(const ct_array *x, int64_t heads, int64_t parts, int64_t
     const int64_t C = x->shape[2] / parts;
     ct_array y = {.data = (real *)x->data + part * C * x->stride[2], .ndim = 4, .dtype = x->dtype};
     y.shape[0] = x->shape[0], y.shape[1] = heads, y.shape[2] = x->shape[1], y.shape[3] = C / heads;
-    y.stride[0] = x->stride[0], y.stride[1] = C / heads * x->stride[2], y.stride[2] = x->stride[1], y.stride[3] = x->stride[2];
+    y.stride[0] = x->stride[0], y.stride[1] = C / heads * x->stride[2], y.stride[2] = x->stride[1],
+    y.stride[3] = x->stride[2];
     y.size = y.shape[0] * y.shape[1] * y.shape[2] * y.shape[3];
     return y;
 }
-#define PACKED_PARTS(x) \
-    ct_array q = part_of(x, call->ints[0], 3, 0), k = part_of(x, call->ints[0], 3, 1), v = part_of(x, call->ints[0], 3, 2)
+#define PACKED_PARTS(x)                                                                \
+    ct_array q = part_of(x, call->ints[0], 3, 0), k = part_of(x, call->ints[0], 3, 1), \
+             v = part_of(x, call->ints[0], 3, 2)
 
 /* (qkv, mask?; heads) -> out, lse */
 static int64_t packed_work(const ct_call *call) {
@@ -628,7 +632,8 @@ static void cached_attention(const ct_call *call) {
             const matrix from = head_of(&fresh, bh / a.H, bh % a.H);
             for (int64_t t = 0; t < a.T; t++)
                 for (int64_t d = 0; d < a.D; d++)
-                    target_of(&to, bh / a.H, bh % a.H)[(a.start + t) * to.row + d] = from.p[t * from.row + d * from.col];
+                    target_of(&to, bh / a.H, bh % a.H)[(a.start + t) * to.row + d] =
+                        from.p[t * from.row + d * from.col];
         }
     }
     a.out = plain_target(&out);

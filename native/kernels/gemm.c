@@ -163,9 +163,9 @@ static void pack_b_chunk(void *ctx, int64_t chunk) {
                    p->b_col, p->b_row, s->b + j * s->kc);
 }
 
-/* All tiles of a transposed A: row k of `A` holds column k of every tile.  Rows lie far apart, so a few of them serve all
- * tiles before the next few, which are asked for ahead.  A whole vector writes beyond its tile's column into the next
- * one, which is written later. */
+/* All tiles of a transposed A: row k of `A` holds column k of every tile.  Rows lie far apart, so a few of them serve
+ * all tiles before the next few, which are asked for ahead.  A whole vector writes beyond its tile's column into the
+ * next one, which is written later. */
 #define FEW 8
 static void pack_across(int64_t m, int64_t tiles, int64_t kc, const real *A, int64_t a_k, real *packed) {
     const int64_t room = round_up(GEMM_MR, VL);

@@ -25,7 +25,7 @@ typedef struct {
     real *partial; /* workspace */
     int64_t R, D, parts;
     int64_t C, S, G; /* group norm: R = N G, D = C / G S */
-    int64_t ahead; /* elements: what a row of an array beyond the caches asks for, one or two rows further */
+    int64_t ahead;   /* elements: what a row of an array beyond the caches asks for, one or two rows further */
     int centred, stream;
 } norm_args;
 

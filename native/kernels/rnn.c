@@ -72,8 +72,8 @@ CT_INLINE vreal given(const rnn_args *a, int64_t row, int64_t v, int64_t u, int6
     return a->b_hh ? x + load_n(a->b_hh + v * H + u, n) : x;
 }
 
-CT_INLINE void lstm_cell(const rnn_args *a, int64_t row, const real *pre, const real *c_before, real *c_after,
-                         real *h, int64_t u, int64_t n) {
+CT_INLINE void lstm_cell(const rnn_args *a, int64_t row, const real *pre, const real *c_before, real *c_after, real *h,
+                         int64_t u, int64_t n) {
     const int64_t H = a->s.H;
     const vreal i = gate_sigmoid(v_load(pre) + given(a, row, 0, u, n)),
                 f = gate_sigmoid(v_load(pre + VL) + given(a, row, 1, u, n)),
@@ -210,7 +210,8 @@ static void forward(rnn_args *a, void *work) {
     }
 }
 
-/* (gx, w_hh, b_hh?, w_hr?, h0, c0, batch_sizes?; reverse, keep) -> y, hT, cT, gates, cells; the last two empty unless kept
+/* (gx, w_hh, b_hh?, w_hr?, h0, c0, batch_sizes?; reverse, keep) -> y, hT, cT, gates, cells; the last two empty unless
+ * kept
  */
 static rnn_args lstm_args(const ct_call *call) {
     rnn_args a = {.s = rnn_size(call->in[0], call->in[1], call->in[4], call->in[6], RNN_LSTM, call->in[5]->shape[1],
