@@ -12,7 +12,8 @@ from corten import nn
 
 CASES = [("Linear", (3,), (2, 5), {}), ("Conv1d", (4, 3), (2, 6, 9), {"groups": 2}), ("Conv2d", (4, 3), (2, 3, 9, 9), {"bias": False}),
          ("Conv3d", (2, 2), (1, 3, 4, 4, 4), {}), ("ConvTranspose1d", (4, 3), (2, 3, 5), {}), ("ConvTranspose2d", (4, 3), (2, 3, 5, 5), {}),
-         ("ConvTranspose3d", (2, 2), (1, 3, 3, 3, 3), {}), ("BatchNorm1d", (), (4, 6), {"eps": 1e-3}), ("BatchNorm2d", (), (4, 6, 3, 3), {}),
+         ("ConvTranspose3d", (2, 2), (1, 3, 3, 3, 3), {}), ("BatchNorm1d", (), (4, 6), {"eps": 1e-3}),
+         ("BatchNorm2d", (), (4, 6, 3, 3), {}),
          ("BatchNorm3d", (), (4, 6, 2, 2, 2), {"affine": False}), ("InstanceNorm1d", (), (4, 6, 5), {"affine": True}),
          ("InstanceNorm2d", (), (4, 6, 5, 5), {"track_running_stats": True}), ("InstanceNorm3d", (), (4, 6, 2, 2, 2), {})]  # fmt: skip
 

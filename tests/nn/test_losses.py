@@ -84,7 +84,7 @@ def test_equals_torch(case: int, reduction: str) -> None:
 
 
 def test_every_loss_of_torch_is_here() -> None:
-    wanted = {n for n in dir(torch.nn) if n.endswith("Loss") or n.endswith("Loss2d")} - {"LinearCrossEntropyLoss"}
+    wanted = {n for n in dir(torch.nn) if n.endswith(("Loss", "Loss2d"))} - {"LinearCrossEntropyLoss"}
     assert wanted <= set(dir(nn))
     assert wanted - {name for name, _, _ in CASES} == {"AdaptiveLogSoftmaxWithLoss", "NLLLoss2d"} & wanted
 

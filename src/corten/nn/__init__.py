@@ -1,6 +1,6 @@
 """Neural networks: modules, layers, losses, initialisations."""
 
-from corten.nn import functional, init
+from corten.nn import functional, init, utils
 from corten.nn.activation import *  # noqa: F403
 from corten.nn.adaptive_softmax import *  # noqa: F403
 from corten.nn.attention import *  # noqa: F403
@@ -25,4 +25,4 @@ from corten.nn.transformer import *  # noqa: F403
 __all__ = ["AlphaDropout", "Bilinear", "Buffer", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Embedding",
            "Flatten", "Identity", "Linear", "Module", "ModuleDict", "ModuleList", "Parameter",
            "ParameterDict", "ParameterList", "Sequential", "Unflatten", "UninitializedParameter", "functional",
-           "init"]  # fmt: skip
+           "init", "utils"]  # fmt: skip

@@ -1,1 +1,13 @@
 """Thin aliases under PyTorch's names."""
+
+from typing import Any
+
+from corten.nn.utils import prune, rnn, stateless
+from corten.nn.utils.clip_grad import *  # noqa: F403
+from corten.nn.utils.convert_parameters import *  # noqa: F403
+
+
+def skip_init(module_cls: Any, *args: Any, **kwargs: Any) -> Any:
+    """A module whose parameters are not drawn: their values are undefined until they are loaded."""
+    made = module_cls(*args, **{**kwargs, "device": "meta"})
+    return made.to_empty(device=kwargs.get("device", "cpu"))
