@@ -61,6 +61,12 @@ CT_INLINE vreal v_load_tail(const real *p, vtail m) { return v_load_part(p, m); 
 CT_INLINE void v_store_tail(real *p, vreal v, vtail m) { v_store_part(p, v, m); }
 #endif
 
+/* A store of a whole vector or of its tail: masked stores are many times slower, above all on Zen. */
+CT_INLINE void v_store_last(real *p, vreal v, int whole, vtail m) {
+    if (CT_LIKELY(whole)) v_store(p, v);
+    else v_store_tail(p, v, m);
+}
+
 /* What happens to a finished tile: C = act(alpha * AB + beta * C + bias). */
 typedef struct {
     real alpha, beta;
@@ -102,8 +108,7 @@ CT_NOINLINE void tile_finish(const vreal *acc, int mr, int nv, int64_t columns, 
             if (end->col_bias)
                 x = x + (v == nv - 1 ? v_load_tail(end->col_bias + v * VL, tail) : v_load(end->col_bias + v * VL));
             if (end->activation == CT_ACT_RELU) x = v_max(zero, x);
-            if (v == nv - 1) v_store_tail(p, x, tail);
-            else v_store(p, x);
+            v_store_last(p, x, v < nv - 1 || lanes == VL, tail);
         }
     if (end->activation > CT_ACT_RELU)
         for (int i = 0; i < mr; i++) tile_activate(c + i * c_row, columns, end->activation);
@@ -150,7 +155,7 @@ CT_INLINE void tile_product(const int mr, const int nv, const int form, int64_t 
         for (int i = 0; i < mr; i++) {
 #pragma GCC unroll 4
             for (int v = 0; v < nv - 1; v++) v_store(c + i * c_row + v * VL, acc[i * nv + v]);
-            v_store_tail(c + i * c_row + (nv - 1) * VL, acc[i * nv + nv - 1], tail);
+            v_store_last(c + i * c_row + (nv - 1) * VL, acc[i * nv + nv - 1], columns == nv * VL, tail);
         }
     } else if (end->plain == 2) {
 #pragma GCC unroll 16
@@ -161,7 +166,7 @@ CT_INLINE void tile_product(const int mr, const int nv, const int form, int64_t 
                 v_store(p, v_load(p) + acc[i * nv + v]);
             }
             real *p = c + i * c_row + (nv - 1) * VL;
-            v_store_tail(p, v_load_tail(p, tail) + acc[i * nv + nv - 1], tail);
+            v_store_last(p, v_load_tail(p, tail) + acc[i * nv + nv - 1], columns == nv * VL, tail);
         }
     } else {
         vreal spill[GEMM_MR * GEMM_NV];
@@ -223,7 +228,8 @@ static void pack_panel(int64_t width, int64_t count, int64_t kc, const real *src
             const real *s = src + k * s_k;
             real *d = dst + k * width;
             for (int64_t v = 0; v < whole; v++) v_store(d + v * VL, v_load(s + v * VL));
-            if (rest) v_store_tail(d + whole * VL, v_load_tail(s + whole * VL, tail), tail);
+            /* what a whole vector writes too much is written over by the next row */
+            if (rest) v_store_last(d + whole * VL, v_load_tail(s + whole * VL, tail), width < VL * 2 && k + 2 < kc, tail);
         }
     } else {
         int64_t i = 0;

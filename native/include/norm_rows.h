@@ -23,19 +23,22 @@ static inline void row_moments(const real *x, int64_t n, real shift, double *a, 
     double s = 0, q = 0;
     for (int64_t i0 = 0; i0 < n; i0 += ROW_BLOCK) {
         const int64_t end = i64_min(n, i0 + ROW_BLOCK);
-        vreal s0 = v_zero(), s1 = v_zero(), q0 = v_zero(), q1 = v_zero();
+        vreal s0 = v_zero(), s1 = v_zero(), s2 = v_zero(), s3 = v_zero();
+        vreal q0 = v_zero(), q1 = v_zero(), q2 = v_zero(), q3 = v_zero();
         int64_t i = i0;
-        for (; i + 2 * VL <= end; i += 2 * VL) {
+        for (; i + 4 * VL <= end; i += 4 * VL) {
             const vreal d0 = v_load(x + i) - k, d1 = v_load(x + i + VL) - k;
-            s0 += d0, s1 += d1;
-            q0 = v_fma(d0, d0, q0), q1 = v_fma(d1, d1, q1);
+            const vreal d2 = v_load(x + i + 2 * VL) - k, d3 = v_load(x + i + 3 * VL) - k;
+            s0 += d0, s1 += d1, s2 += d2, s3 += d3;
+            q0 = v_fma(d0, d0, q0), q1 = v_fma(d1, d1, q1), q2 = v_fma(d2, d2, q2), q3 = v_fma(d3, d3, q3);
         }
         for (; i < end; i += VL) {
             const int64_t m = i64_min(VL, end - i);
-            const vreal d = v_and(first_lanes(m), v_load_part(x + i, m) - k);
+            const vreal d = m == VL ? v_load(x + i) - k : v_and(first_lanes(m), v_load_part(x + i, m) - k);
             s0 += d;
             q0 = v_fma(d, d, q0);
         }
+        s0 += s2, s1 += s3, q0 += q2, q1 += q3;
         s += (double)v_hsum(s0 + s1);
         q += (double)v_hsum(q0 + q1);
     }
@@ -60,10 +63,10 @@ static inline void row_products(const real *g, const real *x, const real *w, int
         }
         for (; i < end; i += VL) {
             const int64_t m = i64_min(VL, end - i);
-            vreal g0 = v_load_part(g + i, m);
-            if (w) g0 *= v_load_part(w + i, m);
+            vreal g0 = m == VL ? v_load(g + i) : v_load_part(g + i, m);
+            if (w) g0 *= m == VL ? v_load(w + i) : v_load_part(w + i, m);
             s0 += g0;
-            q0 = v_fma(g0, v_and(first_lanes(m), v_load_part(x + i, m) - k), q0);
+            q0 = v_fma(g0, m == VL ? v_load(x + i) - k : v_and(first_lanes(m), v_load_part(x + i, m) - k), q0);
         }
         s += (double)v_hsum(s0 + s1);
         q += (double)v_hsum(q0 + q1);
@@ -78,7 +81,7 @@ CT_INLINE int64_t until_aligned(const real *p, int64_t n) {
 }
 
 /* An output this large would push everything else out of the caches: it is written around them. */
-#define STREAM_BYTES (16 << 20)
+#define STREAM_BYTES (8 << 20)
 CT_INLINE int worth_streaming(int64_t elements) { return elements * (int64_t)sizeof(real) >= STREAM_BYTES; }
 
 /* y = (x - mean) scale + shift */

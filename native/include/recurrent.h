@@ -9,6 +9,7 @@
 #include "kernel.h"
 #include "par.h"
 #include "tile.h"
+#include "vmath.h"
 
 enum rnn_mode { RNN_TANH, RNN_RELU, RNN_LSTM, RNN_GRU };
 
@@ -86,6 +87,31 @@ CT_UNUSED static void rnn_go(rnn_walk *w) {
         for (w->phase = 0; w->phase < 2; w->phase++)
             par_for(i64_min(w->panels[w->phase], UNIT_CHUNKS), rnn_walk_panels, w);
 }
+
+/* ---- activations of the cells: vmath's to about 2 units in the last place, without the ends of its range */
+
+CT_INLINE vreal gate_sigmoid(vreal x) { /* 1 / (1 + e^-x) */
+    vint n;
+    x = v_max(V(LOWEST(-86.0, -700.0)), v_min(V(LOWEST(86.0, 700.0)), x)); /* NaN stays */
+    const vreal k = v_nearest(x * V(-1.44269504088896340736), &n);
+    const vreal r = v_fma(k, v_set1(-LN2_LO), v_fma(k, v_set1(-LN2_HI), -x));
+    const vreal e = V(1.0) + v_fma(r * r, V_POLY(r, exp_q), r);
+    return V(1.0) / v_fma(e, v_pow2(n), V(1.0));
+}
+
+#if CT_REAL_DOUBLE
+CT_INLINE vreal gate_tanh(vreal x) { return v_tanh(x); }
+#else
+/* x p(x^2) / q(x^2), a minimax fit of tanh on [-7.9, 7.9], where it is 1 in float32; the coefficients are Eigen's. */
+CT_INLINE vreal gate_tanh(vreal x) {
+    static const real p[] = {4.89352455891786e-03f, 6.37261928875436e-04f,  1.48572235717979e-05f, 5.12229709037114e-08f,
+                             -8.60467152213735e-11f, 2.00018790482477e-13f, -2.76076847742355e-16f};
+    static const real q[] = {4.89352518554385e-03f, 2.26843463243900e-03f, 1.18534705686654e-04f, 1.19825839466702e-06f};
+    x = v_max(V(-7.90531110763549805), v_min(V(7.90531110763549805), x));
+    const vreal square = x * x;
+    return x * V_POLY(square, p) / V_POLY(square, q);
+}
+#endif
 
 #define RNN_ROWS 48 /* rows that one product takes at once: its result stays in the first cache */
 

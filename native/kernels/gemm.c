@@ -173,10 +173,12 @@ static void packed_chunk(void *ctx, int64_t chunk) {
     if (m <= 0 || cols.begin >= cols.end) return;
     const real *A = p->A + rows.begin * p->a_row + s->k0 * p->a_col;
     real *packed = s->a + (p->serial ? 0 : ct_par_worker()) * (MC * KC);
-    if (s->pack_a)
+    /* columns of a transposed A lie far apart: all tiles take a few of them before the next */
+    for (int64_t k = 0, step = p->a_row == 1 ? 16 : kc; s->pack_a && k < kc; k += step)
         for (int64_t t = 0; t < tiles; t++) {
             const int64_t i = m * t / tiles, n = m * (t + 1) / tiles - i;
-            pack_panel(GEMM_MR, n, kc, A + i * p->a_row, p->a_row, p->a_col, packed + t * GEMM_MR * kc);
+            pack_panel(GEMM_MR, n, i64_min(step, kc - k), A + i * p->a_row + k * p->a_col, p->a_row, p->a_col,
+                       packed + t * GEMM_MR * kc + k * GEMM_MR);
         }
     for (int64_t j = cols.begin; j < cols.end; j += GEMM_NR) {
         const int64_t columns = i64_min(GEMM_NR, s->nc - j), nv = ceil_div(columns, VL);

@@ -5,7 +5,8 @@
  *   group_norm  layer_norm's formula over the C / G channels of a group, weight and bias by channel   Wu, He 2018;
  *               instance norm is G = C
  *
- * The mean comes first and the variance around it second, from the row in cache.
+ * Mean and variance come from one pass, of x minus the mean of the first few elements; where that lies so far from the
+ * mean that the difference of sums would lose digits, a second pass goes around the mean itself.
  */
 #include "../include/kernel.h"
 #include "../include/par.h"
@@ -31,41 +32,65 @@ typedef struct {
 CT_INLINE void row_statistics(const norm_args *a, int64_t r, real *mean, real *rstd) {
     const real *x = a->x + r * a->D;
     const double n = (double)a->D;
-    double s = 0, q = 0, unused = 0, m = 0;
+    double s = 0, q = 0, var;
     if (a->centred) {
-        row_moments(x, a->D, 0, &s, &unused);
-        m = s / n;
-        s = 0;
+        real k = a->D >= VL ? v_hsum(v_load(x)) / VL : a->D ? x[0] : 0;
+        if (!(k - k == 0)) k = 0; /* not finite: so is the result */
+        row_moments(x, a->D, k, &s, &q);
+        if (s * s > 0.75 * q * n) { /* k is more than 1.7 deviations from the mean */
+            k += (real)(s / n);
+            s = q = 0;
+            row_moments(x, a->D, k, &s, &q);
+        }
+        var = (q - s * s / n) / n;
+        *mean = (real)((double)k + s / n);
+    } else {
+        row_moments(x, a->D, 0, &s, &q);
+        var = q / n;
+        *mean = 0;
     }
-    row_moments(x, a->D, (real)m, &s, &q);
-    double var = a->centred ? (q - s * s / n) / n : q / n; /* s: what rounding the mean left */
     if (var < 0) var = 0;
-    *mean = (real)(a->centred ? m + s / n : 0);
     *rstd = (real)(1.0 / __builtin_sqrt(var + a->eps));
 }
 
-static void layer_row(const norm_args *a, int64_t r) {
-    real mean, rstd;
-    row_statistics(a, r, &mean, &rstd);
-    if (a->mean) a->mean[r] = mean;
-    a->rstd[r] = rstd;
+/* y = (x - mean) rstd [w] [+ b]; each combination is a loop of its own */
+CT_INLINE void layer_apply(const norm_args *a, int64_t r, real mean, real rstd, const int has_w, const int has_b,
+                           const int stream) {
     const real *x = a->x + r * a->D, *w = a->w, *b = a->b;
     real *y = a->y + r * a->D;
     const vreal m = v_set1(mean), k = v_set1(rstd);
     int64_t i = 0;
     for (; i + VL <= a->D; i += VL) {
         vreal v = (v_load(x + i) - m) * k;
-        if (w) v *= v_load(w + i);
-        if (b) v += v_load(b + i);
-        if (a->stream) v_stream(y + i, v);
+        if (has_w && has_b) v = v_fma(v, v_load(w + i), v_load(b + i));
+        else if (has_w) v *= v_load(w + i);
+        else if (has_b) v += v_load(b + i);
+        if (stream) v_stream(y + i, v);
         else v_store(y + i, v);
     }
     if (i < a->D) {
         const int64_t n = a->D - i;
         vreal v = (v_load_part(x + i, n) - m) * k;
-        if (w) v *= v_load_part(w + i, n);
-        if (b) v += v_load_part(b + i, n);
+        if (has_w && has_b) v = v_fma(v, v_load_part(w + i, n), v_load_part(b + i, n));
+        else if (has_w) v *= v_load_part(w + i, n);
+        else if (has_b) v += v_load_part(b + i, n);
         v_store_part(y + i, v, n);
+    }
+}
+static void layer_row(const norm_args *a, int64_t r) {
+    real mean, rstd;
+    row_statistics(a, r, &mean, &rstd);
+    if (a->mean) a->mean[r] = mean;
+    a->rstd[r] = rstd;
+    switch ((a->w != NULL) + 2 * (a->b != NULL) + 4 * a->stream) {
+    case 0: layer_apply(a, r, mean, rstd, 0, 0, 0); break;
+    case 1: layer_apply(a, r, mean, rstd, 1, 0, 0); break;
+    case 2: layer_apply(a, r, mean, rstd, 0, 1, 0); break;
+    case 3: layer_apply(a, r, mean, rstd, 1, 1, 0); break;
+    case 4: layer_apply(a, r, mean, rstd, 0, 0, 1); break;
+    case 5: layer_apply(a, r, mean, rstd, 1, 0, 1); break;
+    case 6: layer_apply(a, r, mean, rstd, 0, 1, 1); break;
+    default: layer_apply(a, r, mean, rstd, 1, 1, 1); break;
     }
 }
 static void layer_part(void *ctx, int64_t p) {

@@ -10,7 +10,7 @@
  * panel with the states, everything that those units need is in cache and the cell follows at once.
  */
 #include "../include/recurrent.h"
-#include "../include/vmath.h"
+#include "../include/transpose.h"
 
 typedef struct {
     rnn_sizes s;
@@ -30,36 +30,27 @@ static int64_t row_of(const rnn_args *a, int64_t panel, int64_t v, int64_t u) {
     return unit >= a->s.H ? -1 : a->s.G == 1 ? unit : v * a->s.H + unit;
 }
 
-/* Row `from` of (.., K) to every `width`-th element of `to`, for VL rows at once; a missing row is zero. */
-static void pack_rows(real *to, int64_t width, const real *const from[], int64_t K) {
-    for (int64_t k = 0; k < K; k++)
-        for (int u = 0; u < VL; u++) to[k * width + u] = from[u] ? from[u][k] : 0;
+/* Units at .. at + VL of a (units, K) matrix, turned into columns `width` apart; missing ones are zero. */
+static void pack_units(real *to, int64_t width, const real *from, int64_t at, int64_t units, int64_t K) {
+    const int64_t n = i64_min(VL, units - at);
+    if (n > 0) transpose_rows(to, width, from + at * K, K, 1, n, K, 1);
+    else
+        for (int64_t k = 0; k < K; k++) v_store(to + k * width, v_zero());
 }
 static void pack_panel(void *ctx, int64_t panel) {
     const rnn_args *a = ctx;
-    const int64_t P = a->s.P, width = a->vectors * VL;
+    const int64_t H = a->s.H, P = a->s.P, width = a->vectors * VL;
     real *to = a->packed + panel * P * width;
-    const real *from[VBYTES / sizeof(real)];
     for (int64_t v = 0; v < a->vectors; v++) {
-        for (int u = 0; u < VL; u++) {
-            const int64_t row = row_of(a, panel, v, u);
-            from[u] = row < 0 ? NULL : a->w_hh + row * P;
-        }
-        pack_rows(to + v * VL, width, from, P);
+        const int64_t unit = a->s.G == 1 ? (panel * a->vectors + v) * VL : panel * VL;
+        pack_units(to + v * VL, width, a->w_hh + (a->s.G == 1 ? 0 : v * H * P), unit, H, P);
     }
 }
 static void pack_projection(void *ctx, int64_t panel) {
     const rnn_args *a = ctx;
     const int64_t H = a->s.H, width = PANEL * VL;
-    real *to = a->packed_hr + panel * H * width;
-    const real *from[VBYTES / sizeof(real)];
-    for (int64_t v = 0; v < PANEL; v++) {
-        for (int u = 0; u < VL; u++) {
-            const int64_t row = (panel * PANEL + v) * VL + u;
-            from[u] = row < a->s.P ? a->w_hr + row * H : NULL;
-        }
-        pack_rows(to + v * VL, width, from, H);
-    }
+    for (int64_t v = 0; v < PANEL; v++)
+        pack_units(a->packed_hr + panel * H * width + v * VL, width, a->w_hr, (panel * PANEL + v) * VL, a->s.P, H);
 }
 
 /* The state before step i of rows begin ... end: those that were active in the step before, and those that start. */
@@ -82,20 +73,20 @@ CT_INLINE void store_n(real *p, vreal v, int64_t n) {
 static void lstm_cell(const rnn_args *a, int64_t row, const real *pre, const real *c_before, real *h, int64_t u,
                       int64_t n) {
     const int64_t H = a->s.H;
-    const vreal i = v_sigmoid(v_load(pre)), f = v_sigmoid(v_load(pre + VL)), g = v_tanh(v_load(pre + 2 * VL)),
-                o = v_sigmoid(v_load(pre + 3 * VL));
+    const vreal i = gate_sigmoid(v_load(pre)), f = gate_sigmoid(v_load(pre + VL)), g = gate_tanh(v_load(pre + 2 * VL)),
+                o = gate_sigmoid(v_load(pre + 3 * VL));
     const vreal c = v_fma(f, load_n(c_before + u, n), i * g);
     real *gates = a->gates + row * 4 * H + u;
     store_n(gates, i, n), store_n(gates + H, f, n), store_n(gates + 2 * H, g, n), store_n(gates + 3 * H, o, n);
     store_n(a->cells + row * H + u, c, n);
-    store_n(h + u, o * v_tanh(c), n);
+    store_n(h + u, o * gate_tanh(c), n);
 }
 
 static void gru_cell(const rnn_args *a, int64_t row, const real *pre, const real *h_before, real *h, int64_t u,
                      int64_t n) {
     const int64_t H = a->s.H;
-    const vreal r = v_sigmoid(v_load(pre)), z = v_sigmoid(v_load(pre + VL)), hn = v_load(pre + 2 * VL);
-    const vreal new = v_tanh(v_fma(r, hn, load_n(a->gx + row * 3 * H + 2 * H + u, n)));
+    const vreal r = gate_sigmoid(v_load(pre)), z = gate_sigmoid(v_load(pre + VL)), hn = v_load(pre + 2 * VL);
+    const vreal new = gate_tanh(v_fma(r, hn, load_n(a->gx + row * 3 * H + 2 * H + u, n)));
     real *gates = a->gates + row * 4 * H + u;
     store_n(gates, r, n), store_n(gates + H, z, n), store_n(gates + 2 * H, new, n), store_n(gates + 3 * H, hn, n);
     store_n(h + u, v_fma(z, load_n(h_before + u, n) - new, new), n);
@@ -148,7 +139,7 @@ static void forward_rows(const void *args, int64_t i, int64_t phase, int64_t pan
                     const int64_t at = (panel * a->vectors + v) * VL;
                     const vreal x = v_load(pre + r * width + v * VL);
                     if (at < H)
-                        store_n(a->y + row * H + at, s->mode == RNN_RELU ? v_max(v_zero(), x) : v_tanh(x),
+                        store_n(a->y + row * H + at, s->mode == RNN_RELU ? v_max(v_zero(), x) : gate_tanh(x),
                                 i64_min(VL, H - at));
                 }
         }

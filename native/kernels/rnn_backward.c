@@ -246,7 +246,15 @@ static layout lay_out(const rnn_sizes *s, int projected) {
     return l;
 }
 
-static void tanh_of_cells(void *ctx, int64_t chunk);
+static void tanh_of_cells(void *ctx, int64_t chunk) {
+    const back_args *a = ctx;
+    const int64_t H = a->s.H, chunks = par_count(a->s.N, 2.0 * (double)H, 64);
+    const par_range r = par_chunk(a->s.N, chunks, chunk, 1);
+    for (int64_t i = r.begin * H; i < r.end * H; i += VL) {
+        const int64_t n = i64_min(VL, r.end * H - i);
+        store_n(a->full + i, gate_tanh(load_n(a->cells + i, n)), n);
+    }
+}
 
 static void backward(back_args *a, char *work, const ct_array *w_hr) {
     rnn_sizes *s = &a->s;
@@ -338,18 +346,6 @@ static void rnn_backward(const ct_call *call) {
     a.y = data(call->in[3]), a.h0 = data(call->in[4]);
     a.dgx = data(call->out[0]), a.dw_hh = data(call->out[1]), a.db_hh = data(call->out[2]), a.dh0 = data(call->out[3]);
     backward(&a, call->work, NULL);
-}
-
-#include "../include/vmath.h"
-
-static void tanh_of_cells(void *ctx, int64_t chunk) {
-    const back_args *a = ctx;
-    const int64_t H = a->s.H, chunks = par_count(a->s.N, 2.0 * (double)H, 64);
-    const par_range r = par_chunk(a->s.N, chunks, chunk, 1);
-    for (int64_t i = r.begin * H; i < r.end * H; i += VL) {
-        const int64_t n = i64_min(VL, r.end * H - i);
-        store_n(a->full + i, v_tanh(load_n(a->cells + i, n)), n);
-    }
 }
 
 static const ct_kernel rows[] = {{"lstm_backward", lstm_backward, lstm_backward_work},

@@ -18,11 +18,12 @@ from corten.nn.normalization import *  # noqa: F403
 from corten.nn.parallel import DataParallel, SyncBatchNorm
 from corten.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 from corten.nn.pooling import *  # noqa: F403
+from corten.nn.positions import *  # noqa: F403
 from corten.nn.rnn import *  # noqa: F403
-from corten.nn.sparse import Embedding
+from corten.nn.sparse import Embedding, EmbeddingBag
 from corten.nn.transformer import *  # noqa: F403
 
 __all__ = ["AlphaDropout", "Bilinear", "Buffer", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Embedding",
-           "Flatten", "Identity", "Linear", "Module", "ModuleDict", "ModuleList", "Parameter",
+           "EmbeddingBag", "Flatten", "Identity", "Linear", "Module", "ModuleDict", "ModuleList", "Parameter",
            "ParameterDict", "ParameterList", "Sequential", "Unflatten", "UninitializedParameter", "functional",
            "init", "utils"]  # fmt: skip
