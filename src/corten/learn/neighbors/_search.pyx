@@ -1,5 +1,6 @@
 """Native neighbour search; see native/include/learn/{neighbors,kdtree}.h."""
 
+from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 import numpy as np
@@ -50,6 +51,24 @@ cdef extern from "include/learn/kdtree.h":
         void (*density)(double *count, const kd_tree *t, const double *weight, double radius) nogil
         void (*link)(int32_t *parent, const kd_tree *t, const uint8_t *core, double radius) nogil
         void (*border)(int64_t *label, const kd_tree *t, const uint8_t *core, double radius) nogil
+
+cdef extern from "include/learn/optics.h":
+    ctypedef struct optics_node:
+        pass
+    ctypedef struct optics_state:
+        const kd_tree *t
+        const void *core
+        void *reach
+        int32_t *predecessor
+        void *reachability
+        int64_t *ordering
+        optics_node *nodes
+        double max_eps
+        int64_t done
+    ctypedef struct ct_optics_api:
+        int64_t (*node_size)() nogil
+        void (*start)(optics_state *s) nogil
+        void (*run)(optics_state *s, int64_t steps) nogil
 
 METRICS = {"euclidean": 0, "sqeuclidean": 0, "manhattan": 1, "chebyshev": 2, "minkowski": 3}
 
@@ -184,6 +203,30 @@ cdef class Tree:
         with nogil:
             self.api.border(lb, &self.t, co, reduced)
         return core.astype(bool), labels
+
+    def optics(self, core, double max_eps):
+        """OPTICS over the points themselves, given their core distances (infinite: never a core point).
+
+        Returns the order, reachability and predecessors; between pieces of work a signal can interrupt.
+        """
+        cdef const ct_optics_api *api = <const ct_optics_api *> find_api(b"optics", self.dtype == np.float64)
+        cdef optics_state s
+        cdef int64_t n = self.t.n, steps = max(1, 20_000_000 // max(n, 1))
+        self.rows = np.ascontiguousarray(self.X[self.order[:n]])
+        self.t.rows = address(self.rows)
+        core = np.ascontiguousarray(core, dtype=self.dtype)
+        reach, reachability = np.empty(len(self.order), dtype=self.dtype), np.empty(n, dtype=self.dtype)
+        predecessor, ordering = np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int64)
+        nodes = aligned(2 * self.t.leaves * api.node_size(), np.uint8)
+        s.t, s.core, s.reach, s.max_eps = &self.t, address(core), address(reach), max_eps
+        s.reachability, s.nodes = address(reachability), <optics_node *> address(nodes)
+        s.predecessor, s.ordering = <int32_t *> address(predecessor), <int64_t *> address(ordering)
+        api.start(&s)
+        while s.done < n:
+            with nogil:
+                api.run(&s, steps)
+            PyErr_CheckSignals()
+        return ordering, reachability, predecessor.astype(np.int64)
 
 
 cdef class Brute:
