@@ -56,7 +56,7 @@ def attributes(*names: str) -> Callable[..., list[Any]]:
 
 
 def series(key: str, name: str, sizes: Sequence[int], sides: Callable[[int], dict[str, Any]], goal: float,
-           check: Callable[[int], Callable[[Any, Any], None]], note: str = "", **more: Any) -> Iterator[Row]:  # fmt: skip
+           check: Callable[[int], Callable[[Any, Any], None]], note: str = "", pairs: int = 7) -> Iterator[Row]:  # fmt: skip
     """One row for each size; the last carries the goal, the smaller ones show the growth and take three turns.
 
     ``name`` holds ``{n}`` for the size.
@@ -65,8 +65,8 @@ def series(key: str, name: str, sizes: Sequence[int], sides: Callable[[int], dic
         last = n == sizes[-1]
         row = name.format(n=f"{n:,}")
         _sizes.setdefault(f"{key} {name}", []).append((n, row))
-        yield Row(key, row, sides(n), goal if last else 0.0, check(n), pairs=7 if last else 3, seconds=0.02,
-                  note=note if last else "", **more)  # fmt: skip
+        yield Row(key, row, sides(n), goal if last else 0.0, check(n), pairs=pairs if last else 3,
+                  seconds=0.02, note=note if last else "")  # fmt: skip
 
 
 def growth(module: str, keys: set[str]) -> Iterator[dict[str, Any]]:

@@ -223,25 +223,33 @@ static double level(const double *b, double h, double C, int64_t y, int64_t k, d
 
 static int64_t joint(double *W, double *a, const linear_rows *X, const int32_t *y, const double *C, int64_t k,
                      double tol, int64_t max_iter, uint64_t *seed, int32_t *order, double *square, double *work) {
-    int64_t iter = 0;
-    double *g = work, *sorted = work + k;
+    int64_t iter = 0, active = X->n;
+    double *g = work, *sorted = work + k, worst_before = INFINITY;
     squares(X, NULL, square);
     for (int64_t i = 0; i < X->n; i++) order[i] = (int32_t)i;
     for (; iter < max_iter; iter++) {
         double worst = 0;
-        shuffle(order, X->n, seed);
-        for (int64_t s = 0; s < X->n; s++) {
+        shuffle(order, active, seed);
+        for (int64_t s = 0; s < active; s++) {
             int64_t i = order[s];
-            double *ai = a + i * k, h = square[i], top = -INFINITY, bottom = INFINITY;
+            double *ai = a + i * k, h = square[i], top = -INFINITY, second = -INFINITY, bottom = INFINITY;
             if (!(h > 0) || !(C[i] > 0)) continue;
             for (int64_t m = 0; m < k; m++) g[m] = m != y[i];
             class_scores(X, i, W, k, g);
             for (int64_t m = 0; m < k; m++) {
-                top = g[m] > top ? g[m] : top;
+                if (g[m] > top) second = top, top = g[m];
+                else if (g[m] > second) second = g[m];
                 if (ai[m] < (m == y[i] ? C[i] : 0) && g[m] < bottom) bottom = g[m];
             }
             if (top - bottom > worst) worst = top - bottom;
-            if (!(top - bottom > 1e-12)) continue;
+            if (!(top - bottom > 1e-12)) {
+                if (top - second > worst_before) { /* far from moving: left out until the others agree */
+                    active--;
+                    order[s] = order[active], order[active] = (int32_t)i;
+                    s--;
+                }
+                continue;
+            }
             for (int64_t m = 0; m < k; m++) g[m] -= h * ai[m];
             double beta = level(g, h, C[i], y[i], k, sorted);
             for (int64_t m = 0; m < k; m++) {
@@ -252,7 +260,10 @@ static int64_t joint(double *W, double *a, const linear_rows *X, const int32_t *
             }
             class_add(X, i, W, k, g);
         }
-        if (worst < tol) break;
+        worst_before = worst;
+        if (worst >= tol) continue;
+        if (active == X->n) break;
+        active = X->n, worst_before = INFINITY;
     }
     return iter;
 }

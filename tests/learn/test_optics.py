@@ -49,6 +49,7 @@ def test_equal_distances_go_to_the_lowest_index():
     same_graph(ours.OPTICS(min_samples=4).fit(grid), theirs.OPTICS(min_samples=4).fit(grid))
 
 
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")  # in scikit-learn's reading of the order
 def test_duplicates_and_single_dimension():
     X = np.repeat(np.array([[0.0], [1.0], [5.0]]), 7, axis=0)
     same_graph(ours.OPTICS(min_samples=3).fit(X), theirs.OPTICS(min_samples=3).fit(X))

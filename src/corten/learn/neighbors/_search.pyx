@@ -129,6 +129,10 @@ cdef class Tree:
             np.power(reduced, 1 / self.t.p, out=reduced)
         return reduced
 
+    def _step(self):
+        """Queries between two looks for Ctrl-C: some tenths of a second even where the tree can leave nothing out."""
+        return min(1 << 14, max(256, 1_000_000_000 // max(1, self.t.n * self.t.d)))
+
     def nearest(self, X, int64_t k):
         """Indices and distances of the k nearest points to each row of X."""
         cdef int64_t q = X.shape[0], first, count, step
@@ -138,18 +142,19 @@ cdef class Tree:
         cdef void *x
         cdef void *di
         cdef int64_t *ix
-        step = max(64, 1 << 14)
+        step = self._step()
         for first in range(0, q, step):
             part = X[first:first + step]
             count = part.shape[0]
             x, ix, di = address(part), <int64_t *> address(index[first:]), address(distance[first:])
             with nogil:
                 self.api.nearest(ix, di, &self.t, x, count, k, wk)
+            PyErr_CheckSignals()
         return index, self.full(distance)
 
     def within(self, X, double radius, bint only_count=False):
         """Start of each row's neighbours (q + 1), their indices in order, and distances."""
-        cdef int64_t q = X.shape[0], first, count, step = 1 << 14
+        cdef int64_t q = X.shape[0], first, count, step = self._step()
         cdef double reduced = self.reduced(radius)
         counts = np.empty(q, dtype=np.int64)
         cdef void *x
@@ -163,6 +168,7 @@ cdef class Tree:
             x, ct = address(part), <int64_t *> address(counts[first:])
             with nogil:
                 self.api.within(ct, NULL, NULL, NULL, &self.t, x, count, reduced)
+            PyErr_CheckSignals()
         start = np.concatenate([[0], np.cumsum(counts)])
         if only_count:
             return start, None, None
@@ -174,6 +180,7 @@ cdef class Tree:
             x, ct, st = address(part), <int64_t *> address(counts[first:]), <const int64_t *> address(start[first:])
             with nogil:
                 self.api.within(ct, st, ix, di, &self.t, x, count, reduced)
+            PyErr_CheckSignals()
         return start, index, self.full(distance)
 
     def dbscan(self, double eps, double min_samples, weight=None):
@@ -311,6 +318,7 @@ cdef class Brute:
             x, ix, di = address(part), <int64_t *> address(index[first:]), <double *> address(distance[first:])
             with nogil:
                 self.exact.refine_nearest(ix, di, x, y, self.n, self.d, count, k, self.metric, ca, fo, room, wk)
+            PyErr_CheckSignals()
         return index, self._full(distance, X.dtype)
 
     def _full(self, distance, dtype):

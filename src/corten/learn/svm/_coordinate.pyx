@@ -78,7 +78,7 @@ def descend(kind, X, y, upper, diag, double bias, double tol, int64_t max_iter, 
         diag = np.ascontiguousarray(diag, np.float64)
     w, al, sq, dg = address(weights), <double *> address(state), <double *> address(square), <const double *> address(diag)
     # pieces of about a tenth of a second, between which Ctrl-C is heard
-    step = max(1, <int64_t> (1e8 / max(1.0, float(X.size))))
+    step = max(1, <int64_t> (3e7 / max(1.0, float(X.size))))
     while done < max_iter:
         step = min(step, max_iter - done)
         with nogil:
@@ -110,7 +110,7 @@ def descend_joint(X, y, C, int64_t k, double bias, double tol, int64_t max_iter,
     cdef const double *cc = <const double *> address(C)
     cdef const int32_t *yy = <const int32_t *> address(y)
     cdef int32_t *od = <int32_t *> address(order)
-    cdef int64_t done = 0, part, step = max(1, <int64_t> (1e8 / max(1.0, float(X.size) * k)))
+    cdef int64_t done = 0, part, step = max(1, <int64_t> (3e7 / max(1.0, float(X.size) * k)))
     seed = seed * 2 + 1
     while done < max_iter:
         step = min(step, max_iter - done)

@@ -293,7 +293,7 @@ class LinearSVC(ClassifierMixin, _LinearMachine):
     def _keep(self, found, bias, converged):
         """Store weights (n_machines, n_features + 1), the last one of the constant feature."""
         self.coef_ = found[:, :-1].copy()
-        self.intercept_ = bias * found[:, -1] if bias else np.zeros(len(found))
+        self.intercept_ = bias * found[:, -1] if bias else 0.0
         self._warn(converged)
 
     def _one(self, solver, X, columns, sign, C, bias, seed):
