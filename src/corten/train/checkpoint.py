@@ -186,9 +186,10 @@ class Checkpoint(Callback):
             for path in found:
                 path.rename(path.with_suffix(".earlier"))
         self.newest = newest(self.folder)
-        if self.newest is not None and trainer.batches == 0 and trainer.history:
-            if self.monitor is not None and trainer.history[-1].get(self.monitor) == self.best:
-                self._link(self.newest)  # the run may have ended between the file and its second name
+        if self.newest is None or self.monitor is None or trainer.batches or not trainer.history:
+            return
+        if trainer.history[-1].get(self.monitor) == self.best:
+            self._link(self.newest)  # the run may have ended between the file and its second name
 
     def _after_step(self, trainer: Trainer) -> None:
         if trainer.steps % self._every == 0:

@@ -297,7 +297,7 @@ class Trainer:
             self.steps += 1
             self._after_step(hooks, scheduler)
 
-    def _after_step(self, hooks: list[Callable[[Trainer], None]], scheduler: Any) -> None:
+    def _after_step(self, hooks: Sequence[Callable[[Trainer], None]], scheduler: Any) -> None:
         if self._storage is not None:
             self._storage.spread()
         if scheduler is not None:

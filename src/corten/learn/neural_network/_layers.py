@@ -103,34 +103,35 @@ class Layers:
 class Steps:
     """Adam or stochastic gradient descent with scikit-learn's formulas, in native passes over all weights.
 
-    The state is of plain arrays and numbers, so that an estimator that holds it can be copied and saved.
-
     Parameters
     ----------
     layers : Layers
     solver : {'adam', 'sgd'}
     rate : float
         First learning rate.
+    state : dict, optional
+        What :meth:`state` gave, to go on from. Its arrays are used as they are.
     """
 
-    def __init__(self, layers, solver, rate):
-        self.solver, self.rate, self.taken = solver, float(rate), 0
-        count = 2 if solver == "adam" else 1
-        self.moments = [[np.zeros(tuple(t.shape), t.detach().numpy().dtype) for t in (*layers.weights, *layers.biases)]
-                        for _ in range(count)]  # fmt: skip
-
-    def bind(self, layers):
-        """Prepare steps on these layers, going on from the state."""
+    def __init__(self, layers, solver, rate, state=None):
+        if state is None:
+            params = [t.detach().numpy() for t in (*layers.weights, *layers.biases)]
+            moments = [[np.zeros_like(p) for p in params] for _ in range(2 if solver == "adam" else 1)]
+            state = {"rate": float(rate), "taken": 0, "moments": moments}
+        self.solver, self.rate, self.taken, self.moments = solver, state["rate"], state["taken"], state["moments"]
         n = len(layers.weights)
         tensors = [[corten.from_numpy(m) for m in moments] for moments in self.moments]
         self._groups = [(layers.weights, [t[:n] for t in tensors]), (layers.biases, [t[n:] for t in tensors])]
 
-    def release(self):
-        """Drop what only a running fit needs."""
-        del self._groups
+    def state(self):
+        """Numbers and arrays, so that an estimator that holds it can be copied and saved."""
+        return {"rate": self.rate, "taken": self.taken, "moments": self.moments}
 
     def adam(self, beta1, beta2, epsilon, decay):
-        """:math:`p \\leftarrow p - \\eta_t m / (\\sqrt v + \\epsilon)`, :math:`\\eta_t = \\eta \\sqrt{1 - \\beta_2^t} / (1 - \\beta_1^t)`."""
+        """:math:`p \\leftarrow p - \\eta_t m / (\\sqrt v + \\epsilon)`.
+
+        The rate is :math:`\\eta_t = \\eta \\sqrt{1 - \\beta_2^t} / (1 - \\beta_1^t)`.
+        """
         self.taken += 1
         eps = epsilon / np.sqrt(1 - beta2**self.taken)  # the native pass corrects v first: this makes it the same
         for (params, (mean, square)), wd in zip(self._groups, (decay, 0.0), strict=True):

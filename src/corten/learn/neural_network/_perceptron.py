@@ -20,13 +20,10 @@ class _Perceptron(Estimator):
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         layers = Layers(self.coefs_, self.intercepts_, self.activation, self.out_activation_)
-        if not incremental or not hasattr(self, "_optimizer"):
-            self._optimizer = Steps(layers, self.solver, self.learning_rate_init)
-        self._optimizer.bind(layers)
-        try:
-            self._descend(layers, self._optimizer, _Parts(self, X, y, sample_weight), incremental)
-        finally:
-            self._optimizer.release()
+        before = getattr(self, "_optimizer", None) if incremental else None
+        steps = Steps(layers, self.solver, self.learning_rate_init, before)
+        self._descend(layers, steps, _Parts(self, X, y, sample_weight), incremental)
+        self._optimizer = steps.state()
         if self.early_stopping:
             self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
         else:
@@ -214,7 +211,8 @@ n_outputs_, out_activation_
     --------
     >>> import numpy as np
     >>> X = np.linspace(0, 1, 20)[:, None]
-    >>> net = MLPRegressor((8,), activation="tanh", solver="lbfgs", random_state=1, max_iter=500, alpha=0).fit(X, X[:, 0] ** 2)
+    >>> net = MLPRegressor(hidden_layer_sizes=(8,), activation="tanh", solver="lbfgs", alpha=0, random_state=1)
+    >>> net = net.fit(X, X[:, 0] ** 2)
     >>> bool(abs(net.predict([[0.5]])[0] - 0.25) < 0.01)
     True
     """
