@@ -134,14 +134,14 @@ def as_tensor(data, dtype=None, device=None):
     elif not isinstance(data, (list, tuple)) and hasattr(data, "__dlpack__"):
         t = from_dlpack(data)
     else:
-        t = from_nested(data)
+        return from_nested(data, -1 if dtype is None else dtype_code(dtype))
     if dtype is not None and dtype_code(dtype) != t.a.dtype:
         return cast_c(t, dtype_code(dtype))
     return t
 
 
-cdef TensorBase from_nested(object data):
-    """From nested sequences of numbers or tensors."""
+cdef TensorBase from_nested(object data, int wanted=-1):
+    """From nested sequences of numbers or tensors; ``wanted`` is the dtype where one is asked for."""
     cdef TensorBase t
     cdef int dt
     if isinstance(data, (list, tuple)) and len(data) and has_tensor(data):
@@ -162,7 +162,7 @@ cdef TensorBase from_nested(object data):
         dt = C64
     else:
         dt = NUMPY_NAMES[array.dtype.name]
-    return cast_c(from_numpy(array), dt)
+    return cast_c(from_numpy(array), dt if wanted < 0 else wanted)
 
 
 cdef bint all_numpy(object data):
