@@ -10,6 +10,7 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 NATIVE = Path("native")
 KERNELS = sorted(NATIVE.glob("kernels/*.c")) + sorted(NATIVE.glob("learn/*.c"))
@@ -96,6 +97,19 @@ class Build(build_ext):
         super().build_extensions()
 
 
+class Modules(build_py):
+    """The wheel carries the examples as corten/examples, for `corten examples`."""
+
+    def run(self):
+        super().run()
+        if not getattr(self, "editable_mode", False):
+            for path in sorted(Path("examples").rglob("*")):
+                if path.suffix in (".py", ".md"):
+                    target = Path(self.build_lib, "corten", path)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    self.copy_file(str(path), str(target))
+
+
 def extensions():
     """One extension for each .pyx; all but the core reach the kernels through the core's C functions."""
     found = []
@@ -113,5 +127,5 @@ DIRECTIVES = {"language_level": 3, "boundscheck": False, "wraparound": True, "cd
 
 setup(
     ext_modules=cythonize(extensions(), compiler_directives=DIRECTIVES, include_path=["src"], build_dir="build/cython"),
-    cmdclass={"build_ext": Build},
+    cmdclass={"build_ext": Build, "build_py": Modules},
 )

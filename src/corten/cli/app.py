@@ -21,6 +21,9 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="The public data sets.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data")
+examples_app = typer.Typer(help="The sixteen examples, from scaling a table to a residual network.", no_args_is_help=True,
+                           rich_markup_mode=None)  # fmt: skip
+app.add_typer(examples_app, name="examples")
 
 
 class Data(StrEnum):
@@ -144,6 +147,29 @@ def data_get(
     from .datasets import get
 
     get([name.value for name in names])
+
+
+@examples_app.command("list")
+@command
+def examples_list() -> None:
+    """List the examples."""
+    from .examples import show
+
+    show()
+
+
+@examples_app.command(
+    "run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
+@command
+def examples_run(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, number, or how the name begins.")],
+) -> None:
+    """Run an example by name; options after the name, such as --quick, are its own."""
+    from .examples import run
+
+    raise typer.Exit(run(name, context.args))
 
 
 @app.command()
