@@ -1,6 +1,6 @@
 """Data sets, samplers and the loader that makes batches of them."""
 
-from . import datasets
+from . import datasets, sequences, texts
 from .collate import default_collate, default_convert
 from .dataset import (
     ChainDataset,
@@ -82,5 +82,7 @@ __all__ = [
     "read_npy",
     "read_parquet",
     "register_format",
+    "sequences",
+    "texts",
     "write_idx",
 ]

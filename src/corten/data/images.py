@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +22,13 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tif
 MAX_PIXELS = 89_478_485  #: as Pillow's own limit: a quarter of a GiB as RGB
 
 
-def open_image(path: Any, mode: str | None = "RGB", max_pixels: int = MAX_PIXELS) -> Any:
-    """Decode an image file into a Pillow image.
+@contextmanager
+def image_file(path: Any, max_pixels: int = MAX_PIXELS) -> Iterator[Any]:
+    """A Pillow image of a file, open and not decoded yet; errors of decoding inside the block become ours.
 
     Parameters
     ----------
     path : path-like, str or binary file
-    mode : str or None
-        Pillow's mode to convert to; None keeps the file's.
     max_pixels : int
         A file that says that it is larger is refused before it is decoded.
 
@@ -37,26 +39,46 @@ def open_image(path: Any, mode: str | None = "RGB", max_pixels: int = MAX_PIXELS
     OSError
         When the file cannot be read.
     """
-    Image = needs("PIL.Image", "open_image", "vision")
+    Image = needs("PIL.Image", "image_file", "vision")
     label = getattr(path, "name", "the image") if hasattr(path, "read") else os.fspath(path)
     file = path if hasattr(path, "read") else open_input(path)
     try:
-        try:
-            image = Image.open(file)
-            width, height = image.size
-            if width * height > max_pixels:
-                raise ValueError(f"{width} x {height} pixels, more than the {max_pixels} that are allowed")
-            if mode is not None and image.mode != mode:
-                return image.convert(mode)
-            image.load()
-            return image
-        except (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError, TypeError, KeyError, ZeroDivisionError,
-                Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # fmt: skip
-            # Pillow's plugins tell of damage in all these ways
-            raise ValueError(f"[read_image] {label}: not an image, or damaged ({error})") from error
+        image = Image.open(file)
+        width, height = image.size
+        if width * height > max_pixels:
+            raise ValueError(f"{width} x {height} pixels, more than the {max_pixels} that are allowed")
+        yield image
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError, TypeError, KeyError, ZeroDivisionError,
+            struct.error, zlib.error, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # fmt: skip
+        # Pillow's plugins tell of damage in all these ways
+        if str(error).startswith("["):  # ours, of a transform
+            raise
+        raise ValueError(f"[read_image] {label}: not an image, or damaged ({error})") from error
     finally:
         if file is not path:
             file.close()
+
+
+def open_image(path: Any, mode: str | None = "RGB", max_pixels: int = MAX_PIXELS) -> Any:
+    """Decode an image file into a Pillow image.
+
+    Parameters
+    ----------
+    path, max_pixels
+        As for :func:`image_file`.
+    mode : str or None
+        Pillow's mode to convert to; None keeps the file's.
+
+    Raises
+    ------
+    ValueError, OSError
+        As :func:`image_file`.
+    """
+    with image_file(path, max_pixels) as image:
+        if mode is not None and image.mode != mode:
+            return image.convert(mode)
+        image.load()
+        return image
 
 
 def read_image(path: Any, mode: str | None = "RGB", max_pixels: int = MAX_PIXELS) -> Any:
@@ -145,9 +167,14 @@ class ImageFolder(Dataset[tuple[Any, int]]):
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         path, target = self.samples[index]
-        image = self.loader(path)
+        from_file = getattr(self.transform, "from_file", None)
+        if self.loader is open_image and from_file is not None:
+            sample = from_file(path)
+        else:
+            image = self.loader(path)
+            sample = image if self.transform is None else self.transform(image)
         return (
-            image if self.transform is None else self.transform(image),
+            sample,
             target if self.target_transform is None else self.target_transform(target),
         )
 

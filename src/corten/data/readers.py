@@ -120,7 +120,9 @@ def read_npy(path: Any, *, names: Sequence[str] | None = None) -> Any:
 
 def _tensor(array: np.ndarray[Any, Any]) -> Any:
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
-    return corten.from_numpy(array if array.flags.writeable and array.flags.c_contiguous else np.array(array, order="C"))
+    return corten.from_numpy(
+        array if array.flags.writeable and array.flags.c_contiguous else np.array(array, order="C")
+    )
 
 
 def read_lines(path: Any, *, encoding: str = "utf-8-sig") -> list[str]:
@@ -141,7 +143,9 @@ def _lines(path: Any, encoding: str) -> Iterator[str]:
             try:
                 yield line.decode(encoding if number == 1 else encoding.removesuffix("-sig")).rstrip("\r\n")
             except UnicodeDecodeError as error:
-                raise ValueError(f"[read_lines] {os.fspath(path)}: line {number} is not {encoding} ({error.reason})") from error
+                raise ValueError(
+                    f"[read_lines] {os.fspath(path)}: line {number} is not {encoding} ({error.reason})"
+                ) from error
 
 
 def read_jsonl(path: Any) -> list[Any]:
@@ -201,7 +205,9 @@ class Lines(IterableDataset[Any]):
     def __iter__(self) -> Iterator[Any]:
         info = get_worker_info()
         number, of = (0, 1) if info is None else (info.id, info.num_workers)
-        values = _json_lines(self.path) if suffix_of(self.path) in (".jsonl", ".ndjson") else _lines(self.path, "utf-8-sig")
+        values = (
+            _json_lines(self.path) if suffix_of(self.path) in (".jsonl", ".ndjson") else _lines(self.path, "utf-8-sig")
+        )
         for i, value in enumerate(values):
             if i % of == number:
                 yield value if self.transform is None else self.transform(value)

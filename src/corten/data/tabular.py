@@ -102,7 +102,9 @@ class Tabular:
             if table.kind(self.target) == "category":
                 self.classes = tuple(sorted(set(table[self.target].tolist()) - {None}))
             else:
-                self.offsets[self.target] = _offsets(table.numbers(self.target, "Tabular"), self.target, self.target_scale)
+                self.offsets[self.target] = _offsets(
+                    table.numbers(self.target, "Tabular"), self.target, self.target_scale
+                )
         self.fitted = True
         return self
 
