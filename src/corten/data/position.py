@@ -80,7 +80,9 @@ def checked(loader: Any, state: dict[str, Any]) -> dict[str, Any] | None:
             raise ValueError(f"[DataLoader] got a state of a loader with {name} {state.get(name)}, expected {value}")
     parts = _parts(loader)
     if set(state["now"]) != set(parts):
-        raise ValueError(f"[DataLoader] got a state with the generators {sorted(state['now'])}, expected {sorted(parts)}")
+        raise ValueError(
+            f"[DataLoader] got a state with the generators {sorted(state['now'])}, expected {sorted(parts)}"
+        )
     for name, part in parts.items():
         _set(part, state["now"][name])
     return state if state["running"] else None
