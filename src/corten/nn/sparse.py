@@ -9,35 +9,11 @@ from corten.nn import init
 from corten.nn.module import Module
 from corten.nn.parameter import Parameter
 from corten.ops.declare import op
+from corten.ops.indexing import embedding_op
 
-
-def _rows(weight: Any, index: Any, padding_idx: Any, by_frequency: Any) -> Any:
-    return core.tensor(weight.numpy()[index.numpy()])
-
-
-def _rows_backward(g: Any, index: Any, rows: Any, padding_idx: Any, by_frequency: Any) -> Any:
-    import numpy as np
-
-    flat = index.numpy().ravel()
-    g_rows = g.contiguous().numpy().reshape(flat.size, -1)
-    if by_frequency:
-        g_rows = g_rows / np.bincount(flat, minlength=rows)[flat][:, None].astype(g_rows.dtype)
-    out = np.zeros((rows, g.shape[-1]), g_rows.dtype)
-    np.add.at(out, flat, g_rows)
-    if padding_idx is not None:
-        out[padding_idx] = 0
-    return core.from_numpy(out)
-
-
-embedding_backward = op(
-    "embedding_backward(g, index: raw, rows: any, padding_idx: any, by_frequency: any) -> dw", impl=_rows_backward,
-    function=False, vjp=lambda g, index, padding_idx, by_frequency: (embedding_op(g, index, padding_idx, by_frequency), None),
-    doc="Gradients of rows, added up where they came from.")  # fmt: skip
-embedding_op = op(
-    "embedding(weight, index: raw, padding_idx: any = None, by_frequency: any = False) -> out", impl=_rows, function=False,
-    vjp=lambda g, weight_shape, index, padding_idx, by_frequency: (
-        embedding_backward(g, index, weight_shape[0], padding_idx, by_frequency), None),
-    doc="Rows of a table by their indices.")  # fmt: skip
+scaled_gradient = op("scaled_gradient(input, factor: raw) -> out", impl=lambda input, factor: input.clone(), function=False,
+                     vjp=(lambda g, factor: g * factor, None),
+                     doc="The input; its gradient is multiplied by a factor.")  # fmt: skip
 
 
 def lookup(index: Any, weight: Any, padding_idx: int | None, max_norm: float | None, norm_type: float,
@@ -59,7 +35,13 @@ def lookup(index: Any, weight: Any, padding_idx: int | None, max_norm: float | N
         size = np.linalg.norm(table[used], norm_type, axis=1, keepdims=True)
         table[used] = np.where(size > max_norm, table[used] * (max_norm / (size + 1e-7)), table[used])
         core._bump(weight)
-    return embedding_op(weight, index.long(), padding_idx, scale_grad_by_freq)
+    index = index.detach().long()
+    rows_used = embedding_op(weight, index, skip=-1 if padding_idx is None else padding_idx)
+    if scale_grad_by_freq:
+        flat = index.reshape(-1)
+        count = core.zeros(rows, dtype=weight.dtype).scatter_add(0, flat, core.ones(flat.numel(), dtype=weight.dtype))
+        rows_used = scaled_gradient(rows_used, (1 / count[index]).unsqueeze(-1))
+    return rows_used
 
 
 class Embedding(Module):
