@@ -24,4 +24,3 @@ SAMPLES["index_select"] = [{"args": [real(3, 4, 2), index(n, 5)], "attrs": {"dim
 SAMPLES["gather"] = [{"args": [real(3, 4), index(3, 2, 4)], "attrs": {"dim": 0}},
                      {"args": [real(3, 4), index(4, 3, 6)], "attrs": {"dim": 1}},
                      {"args": [real(5), index(5, 7)], "attrs": {"dim": 0}}]  # fmt: skip
-SAMPLES["embedding"] = [{"args": [real(6, 3), index(6, 2, 4)], "attrs": {"skip": -1}}]

@@ -134,14 +134,14 @@ def as_tensor(data, dtype=None, device=None):
     elif not isinstance(data, (list, tuple)) and hasattr(data, "__dlpack__"):
         t = from_dlpack(data)
     else:
-        t = from_nested(data)
+        t = from_nested(data, -1 if dtype is None else dtype_code(dtype))
     if dtype is not None and dtype_code(dtype) != t.a.dtype:
         return cast_c(t, dtype_code(dtype))
     return t
 
 
-cdef TensorBase from_nested(object data):
-    """From nested sequences of numbers or tensors."""
+cdef TensorBase from_nested(object data, int wanted):
+    """From nested sequences of numbers or tensors, straight to the wanted dtype (or -1): no digit is lost on the way."""
     cdef TensorBase t
     cdef int dt
     if isinstance(data, (list, tuple)) and len(data) and has_tensor(data):
@@ -154,7 +154,9 @@ cdef TensorBase from_nested(object data):
         raise TypeError(f"[tensor] got {type(data).__name__} of {array.dtype}, expected numbers")
     if array.dtype.name not in NUMPY_NAMES:
         raise TypeError(f"[tensor] tensors have no dtype {array.dtype}")
-    if array.dtype.kind == "f" and not (isinstance(data, (list, tuple)) and all_numpy(data)) and array.dtype.name == "float64":
+    if wanted >= 0:
+        dt = wanted
+    elif array.dtype.kind == "f" and not (isinstance(data, (list, tuple)) and all_numpy(data)) and array.dtype.name == "float64":
         dt = default_float
     elif array.dtype.kind == "f" and array.size == 0:
         dt = default_float

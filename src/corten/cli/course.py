@@ -81,8 +81,8 @@ class Run:
         arrays: list[Any] = []
         for part, n in zip(parts, (n_train, n_test), strict=True):
             n = min(n, len(part))
-            arrays += [part.data[:n].numpy().reshape(n, -1) / part.white, part.targets[:n].numpy()]
-        self.uses(f"{len(arrays[1]):,} + {len(arrays[3]):,} digits of {name}" if name == "MNIST" else
+            arrays += [part.data[:n].numpy().reshape(n, part.size[0] * part.size[1]) / part.white, part.targets[:n].numpy()]
+        self.uses(f"{len(arrays[1]):,} + {len(arrays[3]):,} digits of MNIST" if name == "MNIST" else
                   f"{len(arrays[1]):,} + {len(arrays[3]):,} {name}")  # fmt: skip
         return (*arrays, parts[0].size[0])  # type: ignore[return-value]
 
@@ -190,8 +190,9 @@ def start(main: Callable[[Run], None], file: str) -> None:
     file : str
         The example's ``__file__``; its folder gives the name.
     """
-    name = Path(file).resolve().parent.name
-    parser = argparse.ArgumentParser(prog=f"python examples/{name}", description=(main.__doc__ or "").partition("\n")[0])
+    folder = Path(file).resolve().parent
+    name, room = folder.name, "examples/lessons" if folder.parent.name == "lessons" else "examples"
+    parser = argparse.ArgumentParser(prog=f"python {room}/{name}", description=(main.__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a few seconds: less data, fewer steps, lower goals")
     parser.add_argument("--seed", type=int, default=0, help="for every generator (default 0)")
     parser.add_argument("--out", type=Path, default=Path("runs", "examples", name), metavar="FOLDER",

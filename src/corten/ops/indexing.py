@@ -748,20 +748,3 @@ def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
 def argwhere(input: Any) -> Any:
     """Indices of the nonzero elements, a row each."""
     return nonzero(input)
-
-
-# ---- tables of vectors
-
-embedding_grad = op(
-    "embedding_grad(g, index: int64, *, skip: int, rows: int) -> out", kernel="embedding_grad", function=False,
-    shape=lambda g, index, skip, rows: (rows, g[-1]),
-    vjp=(lambda g, index, skip: embedding_op(g, index, skip=skip) if skip < 0 else
-         where((index == skip).unsqueeze(-1), 0.0, embedding_op(g, index, skip=skip)), None),
-    doc="Gradients of rows, (K..., D), added up where they came from, (rows, D); none for row ``skip``.")  # fmt: skip
-embedding_op = op(
-    "embedding(weight, index: int64, *, skip: int = -1) -> out", impl=lambda weight, index, skip: _get(weight, Positions([index])),
-    meta=lambda weight, index, skip: core.empty((*index.shape, weight.shape[1]), dtype=weight.dtype, device="meta"),
-    function=False, reference=lambda xp, weight, index, skip: weight[index],
-    vjp=(lambda g, weight_shape, index, skip: embedding_grad(
-        g, index, rows=weight_shape[0], skip=skip), None),
-    doc="Rows of a table by their indices, (K...) -> (K..., D); row ``skip`` gets no gradient.")  # fmt: skip
