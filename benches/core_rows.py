@@ -144,7 +144,8 @@ def images(train: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """MNIST as (n, 784) and classes."""
     from corten.data import datasets
 
-    x, y = datasets.MNIST(train=train, flatten=True).tensors
+    data = datasets.MNIST(train=train, flatten=True)
+    x, y = data.take(library(OURS).arange(len(data)))
     return x.numpy(), y.numpy()
 
 

@@ -1,5 +1,6 @@
 /* dispatch.c: CPU detection and the tables of every compiled variant. Compiled for the baseline only. */
 #include "include/dispatch.h"
+#include "include/integer_index.h"
 #include "include/integer_reduce.h"
 #include "include/integers.h"
 
@@ -148,6 +149,7 @@ const ct_kernel *ct_find_kernel(const char *name, int dtype) {
     if (dtype < 0 || dtype >= CT_DTYPES) return NULL;
     if (dtype != CT_FLOAT32 && dtype != CT_FLOAT64) {
         found = ct_find_integer_kernel(name, dtype);
+        if (!found) found = ct_find_integer_index(name, dtype);
         if (!found && dtype >= CT_INT8 && dtype <= CT_BOOL) found = ct_find_integer_reduction(name);
         if (!found && dtype == CT_INT64) found = find_in(chosen->table[CT_FLOAT64][CT_ID_sort], name);
         if (!found && dtype == CT_INT64) found = find_in(chosen->table[CT_FLOAT64][CT_ID_scan], name);

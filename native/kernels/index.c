@@ -102,8 +102,7 @@ static void index_add(const ct_call *call) {
     }
 }
 
-/* ---- elements: scatter_add, scatter_reduce, index_put with accumulation ---------------------------------------------
- */
+/* ---- elements: scatter_add, scatter_reduce ---------------------------------------------------------------------- */
 
 static void scatter_run(const ct_call *call, int reduce, int include) {
     char *work = call->work;
@@ -143,33 +142,6 @@ static void scatter_add(const ct_call *call) { scatter_run(call, SUM, 1); }
 /* ints: axis, reduce (0 sum, 1 prod, 2 mean, 3 amax, 4 amin), include_self */
 static void scatter_reduce(const ct_call *call) { scatter_run(call, (int)call->ints[1], (int)call->ints[2]); }
 static int64_t scatter_work(const ct_call *call) { return plain_work(call) + call->out[0]->size * 8; }
-
-/* in: x, values (K..., rest; strides may be 0), index_1 ... index_m (one shape K...) into the first m dimensions
- * out: x with the values added */
-static void index_put_add(const ct_call *call) {
-    ct_array *out = call->out[0];
-    const ct_array *values = call->in[1], *first = call->in[2];
-    const int m = call->nin - 2;
-    copy_in(out->data, call->in[0]);
-    if (values->size == 0) return;
-    dims lead = {.n = 0}, rest = {.n = 0}, each[CT_MAX_DIM];
-    for (int i = 0; i < values->ndim; i++)
-        if (i < first->ndim) dims_push(&lead, values->shape[i], values->stride[i], 0);
-        else dims_push(&rest, values->shape[i], values->stride[i], out->stride[m + i - first->ndim]);
-    for (int i = 0; i < m; i++) dims_of(&each[i], call->in[2 + i]);
-    const int64_t n = dims_size(&rest);
-    for (int64_t k = 0; k < first->size; k++) {
-        int64_t to = 0;
-        for (int i = 0; i < m; i++)
-            to += wrap(((const int64_t *)call->in[2 + i]->data)[dims_at(&each[i], k, NULL)], out->shape[i]) *
-                  out->stride[i];
-        const real *from = (const real *)values->data + dims_at(&lead, k, NULL);
-        for (int64_t r = 0; r < n; r++) {
-            int64_t o, in = dims_at(&rest, r, &o);
-            ((real *)out->data)[to + o] += from[in];
-        }
-    }
-}
 
 /* ---- counting and searching ----------------------------------------------------------------------------------------
  */
@@ -234,7 +206,6 @@ static const ct_kernel rows[] = {
     {"index_add", index_add, plain_work},
     {"scatter_add", scatter_add, scatter_work},
     {"scatter_reduce", scatter_reduce, scatter_work},
-    {"index_put_add", index_put_add, NULL},
     {"searchsorted", searchsorted, plain_work},
     {"bincount", bincount, NULL},
     {"histc", histc, NULL},

@@ -55,11 +55,12 @@ CT_INLINE int64_t grid_at(const grid *g, int a, int64_t row) {
     return at;
 }
 
-/* out = x, whatever the strides of x; out is contiguous */
+/* out = x, whatever the strides of x; out is contiguous, or x itself */
 static void copy_all(const ct_array *out, const ct_array *x) {
     const int64_t size = item_size(out->dtype);
+    if (out->data == x->data) return; /* in place */
     if (is_contiguous(x)) {
-        if (out->data != x->data) memcpy(out->data, x->data, (size_t)(x->size * size));
+        memcpy(out->data, x->data, (size_t)(x->size * size));
         return;
     }
     grid g;
@@ -75,6 +76,7 @@ typedef struct {
     grid g;
     int64_t size, chunks, units, along, extent; /* along: byte stride of x in the indexed dimension */
     int axis, count;
+    dims each[CT_MAX_DIM]; /* of the index arrays */
 } job;
 
 static void launch(job *j, par_body body, int64_t units, double cost) {
@@ -91,17 +93,15 @@ static void launch(job *j, par_body body, int64_t units, double cost) {
 static int64_t slice_of(const job *j, const ct_array *x, int64_t k) { /* byte offset in x */
     int64_t at = 0;
     for (int m = 0; m < j->count; m++) {
-        const ct_array *index = j->call->in[1 + m];
-        int64_t where = k;
-        if (!is_contiguous(index)) {
-            dims d;
-            dims_of(&d, index);
-            where = d.n == 1 ? k * d.in[0] : dims_at(&d, k, NULL);
-        }
-        const int64_t i = ((const int64_t *)index->data)[where];
-        at += wrap(i, x->shape[m]) * x->stride[m];
+        const dims *d = &j->each[m];
+        const int64_t *index = j->call->in[1 + m]->data;
+        at += wrap(index[d->n == 1 ? k * d->in[0] : dims_at(d, k, NULL)], x->shape[m]) * x->stride[m];
     }
     return at * j->size;
+}
+
+static void index_dims(job *j) {
+    for (int m = 0; m < j->count; m++) dims_of(&j->each[m], j->call->in[1 + m]);
 }
 
 static void index_get_body(void *ctx, int64_t chunk) {
@@ -109,8 +109,18 @@ static void index_get_body(void *ctx, int64_t chunk) {
     const ct_array *x = j->call->in[0];
     const int64_t each = j->g.rows * j->g.row * j->size;
     par_range r = par_chunk(j->units, j->chunks, chunk, 1);
-    for (int64_t k = r.begin; k < r.end; k++) {
-        char *to = (char *)j->call->out[0]->data + k * each;
+    char *first = (char *)j->call->out[0]->data + r.begin * each;
+    if (j->g.rows == 1 && j->g.row == 1) { /* single elements */
+#define PICK(bytes)                                                          \
+    case bytes:                                                              \
+        for (int64_t k = r.begin; k < r.end; k++, first += bytes)            \
+            memcpy(first, (const char *)x->data + slice_of(j, x, k), bytes); \
+        return;
+        switch (j->size) { PICK(1) PICK(2) PICK(4) PICK(8) PICK(16) }
+#undef PICK
+    }
+    for (int64_t k = r.begin; k < r.end; k++, first += each) {
+        char *to = first;
         const char *from = (const char *)x->data + slice_of(j, x, k);
         for (int64_t i = 0; i < j->g.rows; i++, to += j->g.row * j->size)
             move_items(to, j->size, from + grid_at(&j->g, 0, i), j->g.stride[0][j->g.ndim - 1], j->g.row, j->size);
@@ -136,6 +146,7 @@ static void rest_of(job *j, const ct_array *x, int m) {
 static void index_get(const ct_call *call) {
     job j = {.call = call, .size = item_size(call->out[0]->dtype), .count = call->nin - 1};
     if (call->out[0]->size == 0) return;
+    index_dims(&j);
     rest_of(&j, call->in[0], j.count);
     launch(&j, index_get_body, call->in[1]->size, 2 + 0.1 * (double)(j.g.rows * j.g.row * j.size));
 }
@@ -149,6 +160,7 @@ static void index_put(const ct_call *call) {
     for (int m = 0; m + 2 < call->nin; m++) shifted.in[1 + m] = call->in[2 + m];
     job j = {.call = &shifted, .size = item_size(out->dtype), .count = call->nin - 2};
     if (v->size == 0) return;
+    index_dims(&j);
     const int leading = shifted.in[1]->ndim;
     dims lead = {.n = 0};
     for (int i = 0; i < leading; i++) dims_push(&lead, v->shape[i], v->stride[i], 0);

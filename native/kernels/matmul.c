@@ -131,7 +131,7 @@ static int64_t linear_work(const ct_call *call) {
     return GEMM.work(rows, O, I) + gather_bytes(x) + round_up(O * (int64_t)sizeof(real), 64);
 }
 
-static void linear(const ct_call *call) {
+static void affine(const ct_call *call, int activation) {
     const ct_array *x = call->in[0], *w = call->in[1], *b = call->in[2];
     int64_t O = w->shape[0], I = w->shape[1], rows = O ? call->out[0]->size / O : 0;
     int64_t step = row_stride(x), last = x->stride[x->ndim - 1];
@@ -153,9 +153,36 @@ static void linear(const ct_call *call) {
             work += round_up(O * (int64_t)sizeof(real), 64);
         }
     }
-    gemm_epilogue epilogue = {bias, 0, (int)call->ints[0]};
+    gemm_epilogue epilogue = {bias, 0, activation};
     GEMM.gemm(rows, O, I, 1, X, step, last, w->data, w->stride[1], w->stride[0], 0, call->out[0]->data, O, &epilogue,
               work);
+}
+
+static void linear(const ct_call *call) { affine(call, 0); }
+static void linear_activated(const ct_call *call) { affine(call, (int)call->ints[0]); }
+
+/* ---- its gradient for the input: dx (rows, I) = g (rows, O) @ w (O, I) */
+
+static int64_t linear_grad_input_work(const ct_call *call) {
+    const ct_array *g = call->in[0], *w = call->in[1];
+    int64_t O = w->shape[0], I = w->shape[1], rows = O ? g->size / O : 0;
+    return GEMM.work(rows, I, O) + gather_bytes(g);
+}
+
+static void linear_grad_input(const ct_call *call) {
+    const ct_array *g = call->in[0], *w = call->in[1];
+    int64_t O = w->shape[0], I = w->shape[1], rows = I ? call->out[0]->size / I : 0;
+    int64_t step = row_stride(g), last = g->stride[g->ndim - 1];
+    const real *G = g->data;
+    char *work = call->work;
+    if (rows == 0) return;
+    if (step < 0) {
+        gather_rows((real *)work, g);
+        G = (const real *)work;
+        work += gather_bytes(g);
+        step = O, last = 1;
+    }
+    GEMM.gemm(rows, I, O, 1, G, step, last, w->data, w->stride[0], w->stride[1], 0, call->out[0]->data, I, NULL, work);
 }
 
 /* ---- its gradient for the weight and the bias: dw (O, I) = g (rows, O)^T @ x (rows, I), db (O) = column sums of g */
@@ -204,6 +231,8 @@ static void linear_grad(const ct_call *call) {
 static const ct_kernel rows[] = {
     {"matmul", matmul, matmul_work},
     {"linear", linear, linear_work},
+    {"linear_activated", linear_activated, linear_work},
     {"linear_grad", linear_grad, linear_grad_work},
+    {"linear_grad_input", linear_grad_input, linear_grad_input_work},
 };
 CT_KERNELS(matmul, rows);

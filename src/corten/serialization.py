@@ -150,7 +150,7 @@ def read_safetensors(f: str | os.PathLike[str] | IO[bytes]) -> tuple[dict[str, T
         entries: list[Any] = sorted(((*map(int, e["data_offsets"]), str(key), str(e["dtype"]), [int(s) for s in e["shape"]])
                           for key, e in header.items()), key=lambda e: e[:2])  # fmt: skip
         metadata = {str(k): str(v) for k, v in metadata.items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise ValueError(f"[load] {name}: the header is damaged ({error})") from None
     tensors: dict[str, Tensor] = {}
     at = 0
@@ -160,7 +160,7 @@ def read_safetensors(f: str | os.PathLike[str] | IO[bytes]) -> tuple[dict[str, T
         dtype = core._dtype_by_name(DTYPES[kind])
         count = math.prod(shape)
         if begin != at or min(shape, default=0) < 0 or len(shape) > 8 or end - begin != count * dtype.itemsize \
-                or end > total - 8 - length:  # fmt: skip
+                or end > total - 8 - length or max(shape, default=0) > total:  # fmt: skip
             raise ValueError(f"[load] {name}: tensor {key!r} {kind} {shape} does not lie at bytes {begin} to {end} of "
                              f"{total - 8 - length}")  # fmt: skip
         t = core.empty(shape, dtype=dtype)
@@ -243,5 +243,5 @@ def load(f: str | os.PathLike[str] | IO[bytes], map_location: Any = None, *, wei
         raise ValueError(f"[load] {name}: got format {found[0]!r} version {found[1]}, expected 'corten' version {VERSION}")
     try:
         return _rebuild(document["root"], tensors)
-    except (ValueError, KeyError, TypeError, StopIteration) as error:
+    except (ValueError, KeyError, TypeError, StopIteration, AttributeError, IndexError, OverflowError, RuntimeError) as error:
         raise ValueError(f"[load] {name}: the description in the header is damaged ({error})") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from samples_indexing import SAMPLES as INDEXING
 
 RNG = np.random.default_rng(7)
 
@@ -97,8 +98,9 @@ for _n in ("softmax_grad", "log_softmax_grad"):
 SAMPLES["matmul_op"] = [{"args": [real(*a), real(*b)]} for a, b in (
     ((3, 4), (4, 5)), ((2, 3, 4), (4, 5)), ((2, 1, 3, 4), (3, 4, 2)), ((1, 4), (4, 1)), ((0, 4), (4, 2)), ((3, 0), (0, 2)),
     ((40, 70), (70, 33)))]  # fmt: skip
-SAMPLES["linear"] = [{"args": [real(*x), real(5, 4), b], "attrs": {"activation": a}} for x, b, a in (
-    ((3, 4), real(5), 0), ((2, 3, 4), real(5), 0), ((4,), None, 0), ((0, 4), real(5), 0))]  # fmt: skip
+SAMPLES["linear"] = [{"args": [real(*x), real(5, 4), b]} for x, b in (
+    ((3, 4), real(5)), ((2, 3, 4), real(5)), ((4,), None), ((0, 4), real(5)))]  # fmt: skip
+SAMPLES["linear_activated"] = [{"args": [real(3, 4), real(5, 4), real(5)], "attrs": {"activation": a}} for a in (1, 2, 3)]
 SAMPLES["transpose"] = [{"args": [real(2, 3, 4)], "attrs": {"dim0": 0, "dim1": -1}}]
 SAMPLES["permute_op"] = [{"args": [real(2, 3, 4)], "attrs": {"dims": (2, 0, 1)}}]
 SAMPLES["view_op"] = [{"args": [real(2, 6)], "attrs": {"size": (3, 4)}}]
@@ -119,3 +121,4 @@ SAMPLES["conv"] = [
     {"args": [real(2, 3, 6, 5), real(4, 3, 3, 2), None],
      "attrs": {"nd": 2, "stride": (1, 1), "padding": (1, 0), "dilation": (1, 2), "groups": 1, "activation": 0}},
 ]  # fmt: skip
+SAMPLES.update(INDEXING)

@@ -129,7 +129,8 @@ cdef object fit_grad(object grad, Node node, int i, bint create):
 
 
 cdef object call_vjp(VJP v, Node node, bint create):
-    cdef PyObject *args[24]
+    """What a gradient function, or an op that is one, makes of a node's gradient and saved values."""
+    cdef PyObject *args[MAX_SLOT]
     cdef list held = None
     cdef int k, code, kind, index
     cdef TensorBase t
@@ -137,7 +138,11 @@ cdef object call_vjp(VJP v, Node node, bint create):
         code = v.code[k]
         kind, index = code // 64, code % 64
         if kind == ARG_GRAD:
-            args[k] = <PyObject *>node.g if node.n_out == 1 else PyList_GET_ITEM_(node.g, index)
+            if node.n_out > 1:
+                fill_missing(node, index)
+                args[k] = PyList_GET_ITEM_(node.g, index)
+            else:
+                args[k] = <PyObject *>node.g
         elif kind == ARG_ATTR:
             args[k] = PyTuple_GET_ITEM_(node.attrs, index)
         elif kind == ARG_SAVED:
@@ -160,18 +165,58 @@ cdef object call_vjp(VJP v, Node node, bint create):
             needs = tuple([e is not None for e in node.edges])
             held = [needs] if held is None else held + [needs]
             args[k] = <PyObject *>needs
+    if v.op is not None:
+        return execute(v.op, args)
     return PyObject_Vectorcall(v.fn, args, v.n, NULL)
 
 
-cdef int fill_missing(Node node) except -1:
-    """Zeros for the outputs that got no gradient."""
-    cdef int k
+cdef int fill_missing(Node node, int k) except -1:
+    """Zeros for an output that got no gradient."""
     cdef list gs = node.g
-    for k in range(node.n_out):
-        if gs[k] is None:
-            shape, dt = node.out_meta[k]
-            if CATEGORY[dt] >= 2:
-                gs[k] = zeros(shape, dtype=DTYPES[dt])
+    cdef TensorBase t
+    cdef out_shape *meta
+    if gs[k] is None:
+        meta = node.out_meta + k
+        if CATEGORY[meta.dtype] >= 2:
+            t = empty_c(meta.dtype, meta.ndim, meta.shape)
+            memset(t.a.data, 0, t.a.size * ITEM[meta.dtype])
+            gs[k] = t
+    return 0
+
+
+cdef int hand_on(Heap *heap, list leaves, uint64_t pass_id, Node node, int i, object grad, bint create, set needed) except -1:
+    """A gradient of input i, fitted to it, to where it belongs."""
+    grad = fit_grad(grad, node, i, create)
+    if ct_anomaly:
+        check_finite(grad, node)
+    return give(heap, leaves, pass_id, <object>PyTuple_GET_ITEM_(node.edges, i), node.idx[i], grad, create, needed)
+
+
+cdef bint wants(Node node, int i, set needed) except -1:
+    """Whether the gradient of input i is asked for."""
+    edge = <object>PyTuple_GET_ITEM_(node.edges, i)
+    return edge is not None and (needed is None or <object><uintptr_t><PyObject *>edge in needed)
+
+
+cdef int visit_ops(Heap *heap, list leaves, uint64_t pass_id, Node node, set needed) except -1:
+    """Differentiate a node whose gradients are ops."""
+    cdef VJP v
+    cdef int k
+    cdef bint wanted
+    for v in node.op.vjp_ops:
+        wanted = False
+        for k in range(v.op.n_out):
+            wanted = wanted or wants(node, v.target[k], needed)
+        if not wanted:
+            continue
+        result = call_vjp(v, node, False)
+        if v.op.n_out == 1:
+            hand_on(heap, leaves, pass_id, node, v.target[0], result, False, needed)
+            continue
+        for k in range(v.op.n_out):
+            if PyTuple_GET_ITEM_(node.edges, v.target[k]) != <PyObject *>None:
+                grad = <object>PyTuple_GET_ITEM_(result, k)
+                hand_on(heap, leaves, pass_id, node, v.target[k], grad, False, needed)
     return 0
 
 
@@ -201,10 +246,11 @@ cdef int visit(Heap *heap, list leaves, uint64_t pass_id, Node node, bint retain
         run_node_hooks(node)
     if node.freed:
         raise RuntimeError(freed_text(node))
-    if node.n_out > 1:
-        fill_missing(node)
     results = None
     if node.custom is not None:
+        if node.n_out > 1:
+            for i in range(node.n_out):
+                fill_missing(node, i)
         results = node.custom(*(node.g if node.n_out > 1 else (node.g,)))
         if not isinstance(results, tuple):
             results = (results,)
@@ -213,6 +259,10 @@ cdef int visit(Heap *heap, list leaves, uint64_t pass_id, Node node, bint retain
                 results = results[:node.n_in]
             else:
                 raise RuntimeError(f"[backward] {node.name()} returned {len(results)} gradients, expected {node.n_in}")
+    elif op.vjp_ops is not None and not create:
+        visit_ops(heap, leaves, pass_id, node, needed)
+        free_saved(node, retain)
+        return 0
     elif op.vjp_fused is not None and not create:
         results = call_vjp(op.vjp_fused, node, create)
         if not isinstance(results, (tuple, list)):
@@ -234,24 +284,27 @@ cdef int visit(Heap *heap, list leaves, uint64_t pass_id, Node node, bint retain
             grad = None if v is None else call_vjp(v, node, create)
         if grad is None:
             continue
-        grad = fit_grad(grad, node, i, create)
-        if ct_anomaly:
-            check_finite(grad, node)
-        give(heap, leaves, pass_id, edge, node.idx[i], grad, create, needed)
+        hand_on(heap, leaves, pass_id, node, i, grad, create, needed)
         grad = None
-    if not retain:
-        node.saved = None
-        node.freed = op.n_saves > 0 or node.custom is not None
-        if node.custom is not None:
-            release = getattr(node.custom, "release", None)
-            if release is not None:
-                release()
+    free_saved(node, retain)
+    return 0
+
+
+cdef int free_saved(Node node, bint retain) except -1:
+    if retain:
+        return 0
+    node.saved = None
+    node.freed = node.op.n_saves > 0 or node.custom is not None
+    if node.custom is not None:
+        release = getattr(node.custom, "release", None)
+        if release is not None:
+            release()
     return 0
 
 
 cdef int check_finite(object grad, Node node) except -1:
     cdef TensorBase g = grad
-    if not g.storage.meta and bool(REGISTRY["isnan"](g).any()):
+    if not g.storage.meta and CATEGORY[g.a.dtype] == 2 and bool(REGISTRY["ne"](g, g).any()):
         raise RuntimeError(f"[backward] {node.name()} returned NaN" +
                            (f"\n  recorded at {node.where}" if node.where else ""))
     return 0
@@ -271,7 +324,7 @@ cdef int accumulate(TensorBase leaf, bint create) except -1:
                     grad = new
     g = grad
     if leaf.grad_ is None:
-        if create or (is_own(g, 2) and type(g) is <object>tensor_type):
+        if create or (is_own(g, 2) and type(g) is <object>ct_tensor_type):
             leaf.grad_ = g
         else:
             leaf.grad_ = cast_c(g, g.a.dtype)
@@ -320,6 +373,11 @@ cdef set needed_nodes(list roots, list inputs):
 
 
 def run_backward(list roots, list grads, bint retain, bint create, inputs, bint collect):
+    """See sweep."""
+    return sweep(roots, grads, retain, create, inputs, collect)
+
+
+cdef object sweep(list roots, list grads, bint retain, bint create, object inputs, bint collect):
     """The engine behind ``backward`` and ``autograd.grad``.
 
     Parameters
@@ -339,6 +397,7 @@ def run_backward(list roots, list grads, bint retain, bint create, inputs, bint 
     cdef uint64_t pass_id
     global ct_passes, ct_grad_on
     cdef int before = ct_grad_on
+    cdef Py_ssize_t roots_left = len(roots)
     heap.node, heap.count, heap.room = NULL, 0, 0
     ct_passes += 1
     pass_id = ct_passes
@@ -352,10 +411,12 @@ def run_backward(list roots, list grads, bint retain, bint create, inputs, bint 
     collected = [None] * len(inputs) if inputs is not None else None
     ct_grad_on = create
     try:
-        for t, g in zip(roots, grads):
+        while roots_left:
+            roots_left -= 1
+            t = roots[roots_left]
             source = fresh_node(t)
-            give(&heap, leaves, pass_id, t if source is None else source, t.out_index, g, create, needed)
-        grads = g = None
+            give(&heap, leaves, pass_id, t if source is None else source, t.out_index, grads.pop(), create, needed)
+        t = source = None
         while heap.count:
             top = heap_pop(&heap)
             node = <Node>top
@@ -430,8 +491,17 @@ cdef object note_where(Node node):
         error.add_note(f"the forward of {node.name()} was recorded at {node.where}")
 
 
+cdef TensorBase seed_of(TensorBase root):
+    """The gradient 1."""
+    cdef TensorBase g = like(root, None, None)
+    if g.a.dtype == F32 and not g.storage.meta:
+        (<float *>g.a.data)[0] = 1
+    else:
+        filled(g, 1)
+    return g
+
+
 cdef int backward_scalar(TensorBase root) except -1:
     """backward() of a one-element tensor with nothing asked for: without a detour through Python."""
-    cdef TensorBase g = filled(like(root, None, None), 1)
-    run_backward([root], [g], False, False, None, False)
+    sweep([root], [seed_of(root)], False, False, None, False)
     return 0

@@ -41,6 +41,12 @@ cdef class TensorBase:
     cdef bint retains          # non-leaf that keeps its gradient
 
 
+cdef struct out_shape:
+    int dtype
+    int ndim
+    int64_t shape[8]
+
+
 cdef class Node:
     cdef uint64_t seq
     cdef Op op
@@ -49,7 +55,7 @@ cdef class Node:
     cdef tuple saved           # saved tensors and scalars, in the order of op.save_plan; None once freed
     cdef tuple attrs           # attribute values
     cdef tuple shapes          # shapes of inputs, where the gradient must be summed down to them
-    cdef tuple out_meta        # (shape, dtype) of each output when there are several
+    cdef out_shape *out_meta   # of each output when there are several
     cdef object g              # gathered gradient (a list when there are several outputs)
     cdef object hooks          # list of (out_index, callable)
     cdef object where          # the forward line, in anomaly mode
@@ -62,6 +68,18 @@ cdef class Node:
     cdef int8_t in_dtype_[8]
     cdef int64_t versions[8]   # storage versions of `saved`
     cdef bint freed
+
+
+cdef enum:
+    MEMO_SLOTS = 8
+    MEMO_KEY = 80
+
+
+cdef struct shape_memo:       # one outcome of a shape function: inputs and attributes, and the shapes it gave
+    int n_key
+    int64_t key[MEMO_KEY]     # ndim and sizes of each input, ints of the attributes
+    int ndim[6]
+    int64_t shape[6][8]
 
 
 cdef class Op:
@@ -82,6 +100,7 @@ cdef class Op:
     cdef VJP vjp_all
     cdef VJP vjp_fused
     cdef tuple vjps            # one VJP or None for each input
+    cdef tuple vjp_ops         # gradients that are ops themselves, called without Python in between
     cdef tuple save_plan       # what to save: codes, see VJP
     cdef int n_in
     cdef int n_attr
@@ -105,17 +124,21 @@ cdef class Op:
     cdef const ct_kernel *kernel[12]
     cdef bint looked_up[12]
     cdef str kernel_name
+    cdef shape_memo *memo      # outcomes of shape_fn
     cdef dict __dict__
     cdef parse_parameters(self, str text)
     cdef VJP make_vjp(self, fn, list plan)
+    cdef VJP make_vjp_op(self, Op grad, list plan)
     cdef set_vjp(self, vjp, vjp_fused)
     cdef const ct_kernel *find(self, int dt)
 
 
 cdef class VJP:
     cdef object fn
+    cdef Op op                 # instead of fn: an op whose parameters are named alike
     cdef int n
-    cdef int code[24]
+    cdef int code[44]
+    cdef int target[6]         # for each output of op: the input that it is the gradient of
 
 
 cdef TensorBase empty_c(int dt, int ndim, const int64_t *shape)

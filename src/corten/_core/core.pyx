@@ -8,7 +8,7 @@ from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from cpython.tuple cimport PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint64_t, uintptr_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
 from corten._core cimport native
@@ -22,15 +22,37 @@ cdef extern from *:
     static _Thread_local int ct_anomaly = 0;
     static uint64_t ct_sequence = 1;
     static uint64_t ct_passes = 1;
-    /* A new tensor by the base class's allocator, so that a subclass's __new__ costs nothing here. */
-    static PyObject *ct_new(newfunc make, PyTypeObject *type, PyObject *empty) { return make(type, empty, NULL); }
-    static newfunc ct_new_of(PyTypeObject *type) { return type->tp_new; }
+    /* A zeroed instance without the detour through __new__, which makes a dict for every tensor; Cython's accessors make
+       the dict when it is asked for. Object fields are None, as Cython expects them. A macro: the struct is declared later. */
+    static PyObject *ct_alloc(PyTypeObject *type) { return type->tp_alloc(type, 0); }
+    #define ct_clear_fields(t)                                                                        \
+        do {                                                                                          \
+            (t)->storage = (void *)Py_NewRef(Py_None), (t)->node = (void *)Py_NewRef(Py_None);        \
+            (t)->grad_ = Py_NewRef(Py_None), (t)->pending = Py_NewRef(Py_None);                       \
+            (t)->base = Py_NewRef(Py_None), (t)->hooks = Py_NewRef(Py_None);                          \
+        } while (0)
+    static PyTypeObject *ct_tensor_type;
+    #define ct_is_tensor(o, base) (Py_TYPE(o) == ct_tensor_type || PyObject_TypeCheck(o, (PyTypeObject *)(base)))
     static void ct_make_vectorcall(PyTypeObject *type, Py_ssize_t offset) {
         type->tp_vectorcall_offset = offset;
         type->tp_call = PyVectorcall_Call;
         type->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR;
         PyType_Modified(type);
     }
+    /* An uninitialised instance of a tuple subclass without a dict. */
+    static PyObject *ct_tuple_of(PyTypeObject *type, Py_ssize_t n) { return type->tp_alloc(type, n); }
+    /* Subclasses that keep the base's __call__ are called as fast as the base: CPython hands vectorcall on by itself
+       only to static types. */
+    static void ct_share_vectorcall(PyTypeObject *type, PyTypeObject *base) {
+        if (type->tp_call == base->tp_call) type->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
+    }
+    static void ct_add_vectorcall(PyTypeObject *type, Py_ssize_t offset) {
+        type->tp_vectorcall_offset = offset;
+        type->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
+        PyType_Modified(type);
+    }
+    static PyObject *ct_call_slot(PyObject *o, PyObject *args, PyObject *named) { return Py_TYPE(o)->tp_call(o, args, named); }
+    static int ct_same_call(PyObject *o, PyTypeObject *base) { return Py_TYPE(o)->tp_call == base->tp_call; }
     PyObject *_PyObject_GenericGetAttrWithDict(PyObject *, PyObject *, PyObject *, int);
     """
     int ct_grad_on
@@ -38,14 +60,24 @@ cdef extern from *:
     int ct_anomaly
     uint64_t ct_sequence
     uint64_t ct_passes
-    ctypedef object (*newfunc)(PyTypeObject *, object, object)
-    object ct_new(newfunc make, PyTypeObject *type, object empty)
-    newfunc ct_new_of(PyTypeObject *type)
+    PyTypeObject *ct_tensor_type
+    object ct_alloc(PyTypeObject *type)
+    void ct_clear_fields(TensorBase t)
+    bint ct_is_tensor(PyObject *o, object base)
     void ct_make_vectorcall(PyTypeObject *type, Py_ssize_t offset)
+    object ct_tuple_of(PyTypeObject *type, Py_ssize_t n)
+    void ct_share_vectorcall(PyTypeObject *type, PyTypeObject *base)
+    void ct_add_vectorcall(PyTypeObject *type, Py_ssize_t offset)
+    object ct_call_slot(object o, object args, object named)
+    bint ct_same_call(PyObject *o, PyTypeObject *base)
+    PyObject *_PyType_Lookup(PyTypeObject *type, object name)
+    PyTypeObject *Py_TYPE(PyObject *o)
+    bint PyFunction_Check(object o)
+    int PySlice_Unpack(object slice_, Py_ssize_t *start, Py_ssize_t *stop, Py_ssize_t *step) except -1
+    Py_ssize_t PySlice_AdjustIndices(Py_ssize_t length, Py_ssize_t *start, Py_ssize_t *stop, Py_ssize_t step)
     Py_ssize_t PyVectorcall_NARGS(size_t nargsf) nogil
     object PyObject_Vectorcall(object fn, PyObject **args, size_t nargsf, PyObject *kwnames)
     int Py_REFCNT(PyObject *o) nogil
-    int Py_IS_TYPE "PyObject_TypeCheck" (PyObject *o, PyTypeObject *t) nogil
     bint PyFloat_CheckExact(object o)
     bint PyLong_CheckExact(object o)
     double PyFloat_AS_DOUBLE(object o)

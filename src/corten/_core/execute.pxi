@@ -279,7 +279,7 @@ cdef object execute_any(Op op, PyObject **slot):
                 arr[i] = &made[i]
     # ---- outputs
     cdef ct_call call
-    cdef TensorBase out0 = None, target = None
+    cdef TensorBase out0 = None, target = None, original = None
     cdef tuple results = None
     cdef int64_t elements = 0
     if op.inplace:
@@ -288,6 +288,8 @@ cdef object execute_any(Op op, PyObject **slot):
         if ndim[0] != target.a.ndim or (ndim[0] and memcmp(shape[0], target.a.shape, ndim[0] * 8) != 0):
             raise RuntimeError(f"[{op.__name__}] the result has shape {shape_tuple(shape[0], ndim[0])}, "
                                f"which does not fit into {tuple(target.shape)}")
+        if needs:
+            original = original_of(op, slot, target)
     cdef const ct_kernel *kernel = op.kernel[run_dt]
     if kernel == NULL:
         kernel = op.find(run_dt)
@@ -350,7 +352,7 @@ cdef object execute_any(Op op, PyObject **slot):
     if op.inplace:
         if out0 is not target:
             store_inplace(op, target, out0)
-        finish_inplace(op, slot, target, needs)
+        finish_inplace(op, slot, target, original, needs)
         return target
     if op.rule == RULE_REDUCE and not keepdim and reduced:
         if results is None:
@@ -440,6 +442,48 @@ cdef int64_t read_dims(object value, int ndim, str who) except -1:
     return mask if ndim > 0 else 0
 
 
+def run_kernel(str name, TensorBase out not None, tuple inputs, tuple ints=()):
+    """Run a native kernel from a Python implementation: shapes, dtypes and indices were checked by the caller.
+
+    ``inputs`` are tensors (None for an optional one); the dtype of ``out`` selects the kernel.
+    """
+    cdef ct_call call
+    cdef int64_t values[32]
+    cdef int64_t work = 0, elements = out.a.size
+    cdef void *space = NULL
+    cdef int i, n = len(inputs)
+    cdef const ct_kernel *kernel = native.find_kernel(name.encode(), out.a.dtype)
+    if kernel == NULL:
+        raise NotImplementedError(f"[{name}] there is no kernel for {DTYPES[out.a.dtype].name}")
+    if n > 12 or len(ints) > 32:
+        raise ValueError(f"[{name}] at most 12 inputs and 32 ints")
+    for i in range(n):
+        if inputs[i] is None:
+            call.in_[i] = NULL
+        else:
+            call.in_[i] = &(<TensorBase?>inputs[i]).a
+            elements += (<TensorBase>inputs[i]).a.size
+    for i in range(<int>len(ints)):
+        values[i] = ints[i]
+    call.out[0] = &out.a
+    call.nin, call.nout, call.ints, call.reals, call.work = n, 1, values, NULL, NULL
+    if kernel.work != NULL:
+        work = kernel.work(&call)
+        if work > 0:
+            space = native.pool_take(work)
+            if space == NULL:
+                raise MemoryError(f"[{name}] {work:,} bytes of workspace could not be had")
+            call.work = space
+    if elements > RELEASE_GIL:
+        with nogil:
+            kernel.run(&call)
+    else:
+        kernel.run(&call)
+    if space != NULL:
+        native.pool_give(space, work)
+    return out
+
+
 # ---- ops whose implementation is Python or a view
 
 cdef object execute_impl(Op op, PyObject **slot):
@@ -447,7 +491,7 @@ cdef object execute_impl(Op op, PyObject **slot):
     cdef int i, n = op.n_in + op.n_attr
     cdef tuple args = PyTuple_New(n)
     cdef bint needs = False, meta = False
-    cdef TensorBase t, target = None
+    cdef TensorBase t, target = None, original = None
     cdef tuple sequence = None
     for i in range(n):
         value = <object>slot[i]
@@ -485,6 +529,8 @@ cdef object execute_impl(Op op, PyObject **slot):
             raise bad_input(op, 0, slot[0])
         target = <TensorBase><object>slot[0]
         check_inplace(op, target, needs)
+        if needs:
+            original = original_of(op, slot, target)
     cdef int before = ct_grad_on
     ct_grad_on = 0
     try:
@@ -493,7 +539,7 @@ cdef object execute_impl(Op op, PyObject **slot):
         ct_grad_on = before
     if op.inplace:
         store_inplace(op, target, result)
-        finish_inplace(op, slot, target, needs)
+        finish_inplace(op, slot, target, original, needs)
         return target
     cdef tuple results
     if op.is_view and not op.variadic:

@@ -26,6 +26,8 @@ cdef int check_inplace(Op op, TensorBase target, bint needs) except -1:
 cdef int store_inplace(Op op, TensorBase target, TensorBase result) except -1:
     cdef ct_array source
     cdef int d
+    if result is target:      # the implementation wrote into it
+        return 0
     if CATEGORY[result.a.dtype] > CATEGORY[target.a.dtype] and op.name != "copy" and op.name != "fill":
         raise RuntimeError(f"[{op.__name__}] the result type {result.dtype} cannot be cast to {target.dtype}")
     for d in range(result.a.ndim):
@@ -42,13 +44,38 @@ cdef int store_inplace(Op op, TensorBase target, TensorBase result) except -1:
     return 0
 
 
-cdef int finish_inplace(Op op, PyObject **slot, TensorBase target, bint needs) except -1:
+cdef TensorBase original_of(Op op, PyObject **slot, TensorBase target):
+    """A copy of what is about to be overwritten, when backward will ask for it; else None."""
+    cdef int i, j, mask = 0
+    cdef TensorBase copy
+    if not (ct_grad_on and op.differentiable):
+        return None
+    for i in range(op.n_in):
+        if is_tensor(slot[i]) and (<TensorBase><object>slot[i]).req:
+            mask |= op.vjp_saves[i]
+    for j in range(op.n_saves):
+        if mask >> j & 1 and <int>op.save_plan[j] == ARG_IN * 64:
+            copy = cast_c(target, target.a.dtype)
+            copy.node, copy.out_index, copy.req = fresh_node(target), target.out_index, target.req
+            return copy
+    return None
+
+
+cdef int finish_inplace(Op op, PyObject **slot, TensorBase target, TensorBase original, bint needs) except -1:
     """Count the change, and put the operation on the tape."""
     cdef Node node
+    cdef int j
     if not (needs and ct_grad_on and op.differentiable):
         target.storage.version += 1
         return 0
     node = make_node(op, slot, None, 1)
+    if original is not None:
+        for j in range(op.n_saves):
+            if <int>op.save_plan[j] == ARG_IN * 64:
+                Py_INCREF(original)
+                Py_DECREF(<object>PyTuple_GET_ITEM_(node.saved, j))
+                PyTuple_SET_ITEM(node.saved, j, original)
+                node.versions[j] = original.storage.version
     target.storage.version += 1
     target.req = True
     if target.base is None:

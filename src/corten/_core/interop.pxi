@@ -531,15 +531,23 @@ def check_index(TensorBase index not None, int64_t low, int64_t high, ignore):
     return None if bad < 0 else p[bad]
 
 
-def loss_shapes_fit(TensorBase input not None, TensorBase target not None):
-    """Whether target (N, S...) fits input (N, C, S...)."""
+def check_class_loss(str who, TensorBase input not None, TensorBase target not None, weight, ignore_index):
+    """Raise unless targets (N, S...) are classes of logits (N, C, S...) or ``ignore_index``, and weights are (C)."""
     cdef int d
-    if input.a.ndim < 2 or target.a.ndim != input.a.ndim - 1 or target.a.shape[0] != input.a.shape[0]:
-        return False
+    cdef TensorBase w
+    cdef bint fits = input.a.ndim >= 2 and target.a.ndim == input.a.ndim - 1 and target.a.shape[0] == input.a.shape[0]
     for d in range(2, input.a.ndim):
-        if target.a.shape[d - 1] != input.a.shape[d]:
-            return False
-    return True
+        fits = fits and target.a.shape[d - 1] == input.a.shape[d]
+    if not fits:
+        raise RuntimeError(f"[{who}] input {tuple(input.shape)} and target {tuple(target.shape)}: expected (N, C, ...) and "
+                           "(N, ...)")
+    if weight is not None:
+        w = weight
+        if w.a.ndim != 1 or w.a.shape[0] != input.a.shape[1]:
+            raise RuntimeError(f"[{who}] weight {tuple(w.shape)}: expected ({input.a.shape[1]},)")
+    bad = check_index(target, 0, input.a.shape[1], ignore_index)
+    if bad is not None:
+        raise IndexError(f"[{who}] target {bad} is outside 0 ... {input.a.shape[1] - 1}")
 
 
 # ---- random integers

@@ -1,16 +1,13 @@
 # Making tensors, their layout, and single values.
 
-cdef tuple EMPTY = ()
-cdef PyTypeObject *tensor_type = NULL
-cdef newfunc tensor_new = NULL
-
-
 cdef inline TensorBase new_tensor():
-    return <TensorBase>ct_new(tensor_new, tensor_type, EMPTY)
+    cdef TensorBase t = <TensorBase>ct_alloc(ct_tensor_type)
+    ct_clear_fields(t)
+    return t
 
 
 cdef inline bint is_tensor(PyObject *o) noexcept:
-    return Py_IS_TYPE(o, <PyTypeObject *>TensorBase)
+    return ct_is_tensor(o, TensorBase)
 
 
 cdef bint is_contiguous(const ct_array *a) noexcept nogil:
@@ -101,6 +98,21 @@ cdef tuple shape_tuple(const int64_t *v, int n):
     return t
 
 
+cdef object size_type = None
+
+
+cdef object size_object(const int64_t *v, int n):
+    """A Size, made without a detour through its constructor."""
+    cdef object t = ct_tuple_of(<PyTypeObject *>size_type, n)
+    cdef object item
+    cdef int i
+    for i in range(n):
+        item = v[i]
+        Py_INCREF(item)
+        PyTuple_SET_ITEM(t, i, item)
+    return t
+
+
 class Size(tuple):
     """A shape: a tuple of ints with ``numel()``."""
 
@@ -125,6 +137,9 @@ class Size(tuple):
 
     def __add__(self, other):
         return Size(tuple(self) + tuple(other))
+
+
+size_type = Size
 
 
 cdef int read_shape(object shape, int64_t *out, str who) except -1:
@@ -170,10 +185,9 @@ cdef object _weakref_ref = _weakref.ref
 
 def _set_tensor_type(cls):
     """Results are instances of ``cls`` from now on (called once, by corten.tensor)."""
-    global tensor_type, tensor_new
+    global ct_tensor_type
     Py_INCREF(cls)
-    tensor_type = <PyTypeObject *>cls
-    tensor_new = ct_new_of(<PyTypeObject *>TensorBase)
+    ct_tensor_type = <PyTypeObject *>cls
 
 
 _set_tensor_type(TensorBase)

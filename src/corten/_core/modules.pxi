@@ -5,6 +5,7 @@ cdef extern from *:
     PyObject *raw_getattr "_PyObject_GenericGetAttrWithDict"(PyObject *o, PyObject *name, PyObject *d, int suppress)
     PyObject *PyDict_GetItemWithError(object d, object key) except? NULL
     object PyObject_Call(object fn, object args, object kwargs)
+    PyObject **_PyObject_GetDictPtr(PyObject *o)
 
 
 cdef class ModuleBase:
@@ -18,7 +19,7 @@ cdef class ModuleBase:
     cdef public dict _backward_hooks
     cdef public dict _backward_pre_hooks
     cdef public bint training
-    cdef bint hooked
+    cdef void *vectorcall
     cdef dict __dict__
     cdef object __weakref__
 
@@ -28,6 +29,7 @@ cdef class ModuleBase:
         self._modules = {}
         self._non_persistent_buffers_set = set()
         self.training = True
+        self.vectorcall = <void *>module_vectorcall
 
     def __getattribute__(self, name):
         cdef PyObject *found = raw_getattr(<PyObject *>self, <PyObject *>name, NULL, 1)
@@ -49,6 +51,48 @@ cdef class ModuleBase:
                 and self._backward_pre_hooks is None and not global_hooks:
             return PyObject_Call(self.forward, args, kwargs)
         return self._call_with_hooks(args, kwargs)
+
+
+cdef object module_vectorcall(object self_, PyObject **args, size_t nargsf, PyObject *kwnames):
+    """A call without hooks goes straight to the class's ``forward``; everything else takes ``__call__``."""
+    cdef ModuleBase m = <ModuleBase>self_
+    cdef PyObject *stack[18]
+    cdef PyObject *forward
+    cdef PyObject **own
+    cdef Py_ssize_t given = PyVectorcall_NARGS(nargsf), i, total = given
+    if kwnames != NULL:
+        total += PyTuple_GET_SIZE(<object>kwnames)
+    if total <= 16 and m._forward_hooks is None and m._forward_pre_hooks is None and m._backward_hooks is None \
+            and m._backward_pre_hooks is None and not global_hooks and ct_same_call(<PyObject *>m, <PyTypeObject *>ModuleBase):
+        forward = _PyType_Lookup(Py_TYPE(<PyObject *>m), FORWARD)
+        own = _PyObject_GetDictPtr(<PyObject *>m)
+        if forward != NULL and PyFunction_Check(<object>forward) and \
+                (own == NULL or own[0] == NULL or PyDict_GetItemWithError(<object>own[0], FORWARD) == NULL):
+            stack[1] = <PyObject *>m
+            for i in range(total):
+                stack[2 + i] = args[i]
+            return PyObject_Vectorcall(<object>forward, stack + 1, <size_t>(given + 1) | OFFSET_FLAG, kwnames)
+    names = <tuple>kwnames if kwnames != NULL else ()
+    positional = tuple([<object>args[i] for i in range(given)])
+    named = {name: <object>args[given + i] for i, name in enumerate(names)}
+    return ct_call_slot(m, positional, named)
+
+
+cdef object FORWARD = "forward"
+cdef size_t OFFSET_FLAG = <size_t>1 << (8 * sizeof(size_t) - 1)     # PY_VECTORCALL_ARGUMENTS_OFFSET
+
+
+cdef object _call_modules_fast():
+    cdef ModuleBase probe = ModuleBase.__new__(ModuleBase)
+    ct_add_vectorcall(<PyTypeObject *>ModuleBase, <char *>&probe.vectorcall - <char *><PyObject *>probe)
+
+
+_call_modules_fast()
+
+
+def _share_vectorcall(cls):
+    """Call instances of a subclass as fast as the base, unless it has a ``__call__`` of its own."""
+    ct_share_vectorcall(<PyTypeObject *>cls, <PyTypeObject *>ModuleBase)
 
 
 cdef bint global_hooks = False

@@ -82,14 +82,6 @@ cdef void random_permutation(int64_t *out, int64_t n, uint64_t seed, uint64_t of
     ct_random_permutation(out, n, seed, offset)
 
 
-cdef int _status = ct_dispatch_init(NULL)
-if _status != 0:
-    _isa = os.environ.get("CORTEN_ISA", "")
-    if _status == -2:
-        raise ImportError(f"CORTEN_ISA={_isa}: this CPU lacks that instruction set")
-    raise ImportError(f"CORTEN_ISA={_isa}: not compiled into this build; it has {available_isas()}")
-
-
 def isa():
     """Name of the instruction set whose kernels run: 'baseline', 'avx2' or 'avx512'."""
     return ct_dispatch_isa().decode()
@@ -152,3 +144,11 @@ def empty_cache():
 def reset_peak_memory_stats():
     """Start measuring ``memory_stats()['peak']`` anew."""
     ct_pool_reset_peak()
+
+
+cdef int _status = ct_dispatch_init(NULL)
+if _status != 0:
+    _isa = os.environ.get("CORTEN_ISA", "")
+    if _status == -2:
+        raise ImportError(f"CORTEN_ISA={_isa}: this CPU lacks that instruction set")
+    raise ImportError(f"CORTEN_ISA={_isa}: not compiled into this build; it has {available_isas()}")

@@ -58,6 +58,8 @@ cdef object unary(Op op, object a):
 
 cdef bint is_basic(object key):
     """Whether a key is made of ints, slices, None and Ellipsis alone."""
+    if type(key) is slice or PyLong_CheckExact(key):
+        return True
     if type(key) is tuple:
         for k in <tuple>key:
             if not (PyLong_CheckExact(k) or type(k) is slice or k is None or k is Ellipsis or is_index_number(k)):
@@ -78,7 +80,8 @@ cdef TensorBase basic_index(TensorBase x, object key):
     cdef int64_t sizes[CT_MAX_DIM]
     cdef int64_t strides[CT_MAX_DIM]
     cdef int n = 0, d = 0, used = 0, rest
-    cdef int64_t offset = 0, i, start, stop, step, length, size
+    cdef int64_t offset = 0, i, length, size
+    cdef Py_ssize_t start, stop, step
     cdef bint dots = False
     for k in keys:
         if k is Ellipsis:
@@ -104,12 +107,10 @@ cdef TensorBase basic_index(TensorBase x, object key):
                 n += 1
                 d += 1
         elif type(k) is slice:
-            size = x.a.shape[d]
-            if k.step is not None and k.step.__index__() < 1:
+            PySlice_Unpack(k, &start, &stop, &step)
+            if step < 1:
                 raise ValueError(f"[index] got step {k.step}, expected a positive one; use flip()")
-            first, last, stride = k.indices(size)
-            start, stop, step = first, last, stride
-            length = (stop - start + step - 1) // step if stop > start else 0
+            length = PySlice_AdjustIndices(x.a.shape[d], &start, &stop, step)
             if length:
                 offset += start * x.a.stride[d]
             sizes[n], strides[n] = length, x.a.stride[d] * step

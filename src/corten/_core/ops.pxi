@@ -192,6 +192,27 @@ cdef class Op:
                 raise _registry_error(self.name, f"vjp parameter {label}")
         return v
 
+    cdef VJP make_vjp_op(self, Op grad, list plan):
+        """As make_vjp, for an op: its parameters say what it takes, its outputs (``d_<input>``) what they are."""
+        cdef VJP v = VJP.__new__(VJP)
+        cdef int k
+        names = ["g" if key == "grad" else key for key in grad.keys]
+        known = (*self.keys, *self.outputs)
+        for k, label in enumerate(names):
+            if not (label == "g" or label.startswith("g_") or label.endswith("_shape") or label in known):
+                raise _registry_error(self.name, f"{grad.name} wants {label}")
+        stand_in = eval(f"lambda {', '.join(names)}: None")     # its parameter names are what make_vjp reads
+        v = self.make_vjp(stand_in, plan)
+        v.fn, v.op = None, grad
+        for k, label in enumerate(grad.outputs):
+            if label == "dx":
+                v.target[k] = 0
+            elif label[:2] == "d_" and label[2:] in self.inputs:
+                v.target[k] = self.inputs.index(label[2:])
+            else:
+                raise _registry_error(self.name, f"{grad.name} gives {label}, expected d_<input>")
+        return v
+
     cdef set_vjp(self, vjp, vjp_fused):
         plan = []
         cdef int i, k
@@ -199,7 +220,11 @@ cdef class Op:
         self.differentiable = vjp is not None or vjp_fused is not None
         if vjp is None and vjp_fused is not None:
             raise _registry_error(self.name, "vjp_fused needs a vjp beside it for second derivatives")
-        if vjp_fused is not None:
+        if isinstance(vjp_fused, Op):
+            vjp_fused = (vjp_fused,)
+        if isinstance(vjp_fused, tuple):
+            self.vjp_ops = tuple([self.make_vjp_op(grad, plan) for grad in vjp_fused])
+        elif vjp_fused is not None:
             self.vjp_fused = self.make_vjp(vjp_fused, plan)
         if isinstance(vjp, (tuple, list)):
             if len(vjp) != self.n_in:
@@ -219,11 +244,14 @@ cdef class Op:
             if self.vjps is None:
                 self.vjp_saves[i] = (1 << self.n_saves) - 1
                 continue
-            for v in (self.vjps[i], self.vjp_fused):
+            for v in (self.vjps[i], self.vjp_fused, *(self.vjp_ops or ())):
                 if v is not None:
                     for k in range(v.n):
                         if v.code[k] // 64 == ARG_SAVED:
                             self.vjp_saves[i] |= 1 << (v.code[k] % 64)
+
+    def __dealloc__(self):
+        free(self.memo)
 
     def __get__(self, instance, owner):
         return self if instance is None else PyMethod_New(self, instance)
@@ -244,7 +272,8 @@ cdef class Op:
         twin.__module__ = "corten"
         twin.signature = self.signature
         twin.declaration, twin.reference, twin.samples = self.declaration, self.reference, self.samples
-        twin.impl, twin.meta_fn, twin.kernel_name = self.impl, self.meta_fn, self.kernel_name
+        twin.impl = self.declaration.get("inplace_impl", self.impl)
+        twin.meta_fn, twin.kernel_name = self.meta_fn, self.kernel_name
         twin.inputs, twin.outputs, twin.attrs, twin.defaults = self.inputs, self.outputs, self.attrs, self.defaults
         twin.keys, twin.n_in, twin.n_attr, twin.n_out, twin.n_pos = \
             self.keys, self.n_in, self.n_attr, self.n_out, self.n_pos
@@ -253,7 +282,7 @@ cdef class Op:
         memcpy(twin.in_kind, self.in_kind, sizeof(self.in_kind))
         memcpy(twin.attr_kind, self.attr_kind, sizeof(self.attr_kind))
         memcpy(twin.vjp_saves, self.vjp_saves, sizeof(self.vjp_saves))
-        twin.vjp_all, twin.vjps, twin.vjp_fused = self.vjp_all, self.vjps, self.vjp_fused
+        twin.vjp_all, twin.vjps, twin.vjp_fused, twin.vjp_ops = self.vjp_all, self.vjps, self.vjp_fused, self.vjp_ops
         twin.save_plan, twin.n_saves, twin.sums_down = self.save_plan, self.n_saves, self.sums_down
         twin.differentiable = self.differentiable
         twin.inplace = True

@@ -14,6 +14,7 @@ cdef class Node:
             free(self.idx)
         if self.in_dtype != NULL and self.in_dtype != &self.in_dtype_[0]:
             free(self.in_dtype)
+        free(self.out_meta)
 
     def __repr__(self):
         return f"<{self.name()} at {<uintptr_t><PyObject *>self:#x}>"
@@ -239,6 +240,20 @@ cdef int save_outputs(Op op, Node node, tuple outs) except -1:
     return 0
 
 
+cdef int note_outputs(Node node, tuple outs) except -1:
+    """Keep dtypes and shapes: an output that gets no gradient counts as zeros."""
+    cdef TensorBase t
+    cdef int k
+    node.out_meta = <out_shape *>malloc(node.n_out * sizeof(out_shape))
+    if node.out_meta == NULL:
+        raise MemoryError()
+    for k in range(node.n_out):
+        t = <TensorBase?>outs[k]
+        node.out_meta[k].dtype, node.out_meta[k].ndim = t.a.dtype, t.a.ndim
+        memcpy(node.out_meta[k].shape, t.a.shape, sizeof(t.a.shape))
+    return 0
+
+
 cdef int record_one(Op op, PyObject **slot, TensorBase out) except -1:
     if CATEGORY[out.a.dtype] < 2:
         return 0
@@ -255,8 +270,7 @@ cdef int record(Op op, PyObject **slot, tuple sequence, tuple outs) except -1:
     cdef TensorBase out
     cdef Node node = make_node(op, slot, sequence, n_out)
     if n_out > 1:
-        node.out_meta = tuple([(shape_tuple((<TensorBase>o).a.shape, (<TensorBase>o).a.ndim), (<TensorBase>o).a.dtype)
-                               for o in outs])
+        note_outputs(node, outs)
     for k in range(n_out):
         out = outs[k]
         if CATEGORY[out.a.dtype] >= 2:
@@ -294,7 +308,7 @@ def _record_custom(custom, tuple inputs, tuple outputs, name):
     if ct_anomaly:
         node.where = forward_line()
     if len(outputs) > 1:
-        node.out_meta = tuple([(tuple(o.shape), (<TensorBase>o).a.dtype) for o in outputs])
+        note_outputs(node, outputs)
     for i, o in enumerate(outputs):
         t = o
         if CATEGORY[t.a.dtype] >= 2:

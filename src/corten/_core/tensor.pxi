@@ -8,7 +8,7 @@ cdef class TensorBase:
     @property
     def shape(self):
         """Sizes of the dimensions."""
-        return Size(shape_tuple(self.a.shape, self.a.ndim))
+        return size_object(self.a.shape, self.a.ndim)
 
     @property
     def ndim(self):

@@ -245,7 +245,7 @@ class ParameterList(Module):
     __iadd__ = extend
 
     def extra_repr(self) -> str:
-        return "\n".join(f"({k}): Parameter of size {tuple(p.shape)}" for k, p in self._parameters.items())
+        return parameter_lines(self._parameters)
 
 
 class ParameterDict(Module):
@@ -300,7 +300,13 @@ class ParameterDict(Module):
             self[key] = value
 
     def extra_repr(self) -> str:
-        return "\n".join(f"({k}): Parameter of size {tuple(p.shape)}" for k, p in self._parameters.items())
+        return parameter_lines(self._parameters)
+
+
+def parameter_lines(parameters: Mapping[str, Any]) -> str:
+    """A line for each parameter, as PyTorch writes it."""
+    return "\n".join(f"  ({k}): Parameter containing: [{p.dtype} of size {'x'.join(str(s) for s in p.shape)}]"
+                     for k, p in parameters.items())  # fmt: skip
 
 
 def _as_parameter(value: Any) -> Any:

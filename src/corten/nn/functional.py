@@ -10,7 +10,7 @@ from corten.ops import loss as losses
 from corten.ops.activation import log_softmax_op, softmax_op
 from corten.ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d  # noqa: F401
 from corten.ops.loss import reduction_code
-from corten.ops.matmul import linear_op
+from corten.ops.matmul import linear_activated, linear_op
 from corten.ops.pointwise import clamp, where
 from corten.ops.random import dropout_apply
 
@@ -37,7 +37,7 @@ def linear(input: Any, weight: Any, bias: Any = None, *, activation: str | None 
         return linear_op(input, weight, bias)
     if activation not in FUSED:
         raise ValueError(f"[linear] got activation={activation!r}, expected one of {list(FUSED)}")
-    return linear_op(input, weight, bias, activation=FUSED[activation])
+    return linear_activated(input, weight, bias, activation=FUSED[activation])
 
 
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
@@ -270,12 +270,6 @@ def _old_reduction(reduction: str, size_average: Any, reduce: Any) -> str:
     return "none" if reduce is False else "sum" if size_average is False else "mean"
 
 
-def _check_targets(name: str, target: Any, classes: int, ignore_index: int) -> None:
-    bad = core.check_index(target, 0, classes, ignore_index)
-    if bad is not None:
-        raise IndexError(f"[{name}] target {bad} is outside 0 ... {classes - 1}")
-
-
 def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: Any = None, ignore_index: int = -100,
                   reduce: Any = None, reduction: str = "mean", label_smoothing: float = 0.0) -> Any:  # fmt: skip
     """Cross-entropy of logits: :math:`-\\log \\mathrm{softmax}(x)_t`.
@@ -302,7 +296,7 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: Any
     """
     if size_average is not None or reduce is not None:
         reduction = _old_reduction(reduction, size_average, reduce)
-    code = reduction_code("cross_entropy", reduction)
+    code = 1 if reduction == "mean" else reduction_code("cross_entropy", reduction)
     if target.is_floating_point():
         if target.shape != input.shape:
             raise RuntimeError(f"[cross_entropy] probabilities {tuple(target.shape)} do not fit logits {tuple(input.shape)}")
@@ -314,19 +308,10 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: Any
     single = input.ndim == 1
     if single:
         input, target = input.unsqueeze(0), target.unsqueeze(0)
-    _check_loss_shapes("cross_entropy", input, target, weight)
-    _check_targets("cross_entropy", target, input.shape[1], ignore_index)
+    core.check_class_loss("cross_entropy", input, target, weight, ignore_index)
     out = losses.cross_entropy_index(input, target, weight, reduction=code, ignore_index=ignore_index,
                                      label_smoothing=label_smoothing)[0]  # fmt: skip
     return out.squeeze(0) if single and code == 0 else out
-
-
-def _check_loss_shapes(name: str, input: Any, target: Any, weight: Any) -> None:
-    if not core.loss_shapes_fit(input, target):
-        raise RuntimeError(f"[{name}] input {tuple(input.shape)} and target {tuple(target.shape)}: expected (N, C, ...) and "
-                           "(N, ...)")  # fmt: skip
-    if weight is not None and (weight.ndim != 1 or weight.shape[0] != input.shape[1]):
-        raise RuntimeError(f"[{name}] weight {tuple(weight.shape)}: expected ({input.shape[1]},)")
 
 
 def nll_loss(input: Any, target: Any, weight: Any = None, size_average: Any = None, ignore_index: int = -100,
@@ -336,8 +321,7 @@ def nll_loss(input: Any, target: Any, weight: Any = None, size_average: Any = No
     single = input.ndim == 1
     if single:
         input, target = input.unsqueeze(0), target.unsqueeze(0)
-    _check_loss_shapes("nll_loss", input, target, weight)
-    _check_targets("nll_loss", target, input.shape[1], ignore_index)
+    core.check_class_loss("nll_loss", input, target, weight, ignore_index)
     out = losses.nll_op(input, target, weight, reduction=code, ignore_index=ignore_index)[0]
     return out.squeeze(0) if single and code == 0 else out
 

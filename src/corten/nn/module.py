@@ -70,6 +70,10 @@ class Module(ModuleBase):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        core._share_vectorcall(cls)
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; every network defines it."""
         raise NotImplementedError(f"[{type(self).__name__}] forward is not defined")

@@ -27,12 +27,8 @@ def activation(
 ) -> Any:
     """An activation with its native gradient kernel ``name_grad(g, saves)``."""
     grad = gradient_kernel(name, saves, attrs=attrs)
-    keys = [a.split(":")[0].strip() for a in attrs.split(",") if a]
-    args = ", ".join(["g", saves, *keys])
-    pass_on = ", ".join(["g", saves, *[f"{k}={k}" for k in keys]])
-    fused = eval(f"lambda {args}: grad({pass_on})", {"grad": grad})  # the parameter names tell what to save
     made = op(f"{name}(input{', *, ' + attrs if attrs else ''}) -> out", shape="same", dtype="floating" if attrs or
-              name not in ("relu",) else "same", kernel=name, vjp=vjp, vjp_fused=fused, reference=reference, doc=doc,
+              name not in ("relu",) else "same", kernel=name, vjp=vjp, vjp_fused=grad, reference=reference, doc=doc,
               method=public, function=public, inplace=public)  # fmt: skip
     ACTIVATIONS[name] = made
     return made
@@ -145,23 +141,23 @@ celu = activation(
 
 
 softmax_grad = op(
-    "softmax_grad(grad, out, dim: dim) -> dx", shape="same", kernel="softmax_grad", function=False,
+    "softmax_grad(grad, out, dim: dim) -> d_input", shape="same", kernel="softmax_grad", function=False,
     reference=lambda xp, grad, out, dim: out * (grad - xp.sum(grad * out, axis=dim, keepdims=True)),
     doc="Gradient of softmax from its output: :math:`y (g - \\sum g y)`.")  # fmt: skip
 softmax_op = op("softmax_op(input, dim: dim) -> out", shape="same", dtype="floating", kernel="softmax", function=False,
                 vjp=lambda g, out, dim: out * (g - sum_op(g * out, dim, True)),
-                vjp_fused=lambda g, out, dim: softmax_grad(g, out, dim),
+                vjp_fused=softmax_grad,
                 reference=lambda xp, input, dim:
                 xp.exp(input - xp.max(input, axis=dim, keepdims=True))
                 / xp.sum(xp.exp(input - xp.max(input, axis=dim, keepdims=True)), axis=dim, keepdims=True),
                 doc="Exponentials divided by their sum along a dimension.")  # fmt: skip
 log_softmax_grad = op(
-    "log_softmax_grad(grad, out, dim: dim) -> dx", shape="same", kernel="log_softmax_grad", function=False,
+    "log_softmax_grad(grad, out, dim: dim) -> d_input", shape="same", kernel="log_softmax_grad", function=False,
     reference=lambda xp, grad, out, dim: grad - xp.exp(out) * xp.sum(grad, axis=dim, keepdims=True),
     doc="Gradient of log_softmax from its output: :math:`g - e^y \\sum g`.")  # fmt: skip
 log_softmax_op = op("log_softmax_op(input, dim: dim) -> out", shape="same", dtype="floating", kernel="log_softmax",
                     function=False, vjp=lambda g, out, dim: g - exp(out) * sum_op(g, dim, True),
-                    vjp_fused=lambda g, out, dim: log_softmax_grad(g, out, dim),
+                    vjp_fused=log_softmax_grad,
                     reference=lambda xp, input, dim: input - xp.max(input, axis=dim, keepdims=True) - xp.log(
                         xp.sum(xp.exp(input - xp.max(input, axis=dim, keepdims=True)), axis=dim, keepdims=True)),
                     doc="Logarithm of softmax, without overflow.")  # fmt: skip

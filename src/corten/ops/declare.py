@@ -20,7 +20,7 @@ def op(
     kernel: str | None = None,
     impl: Callable[..., Any] | None = None,
     vjp: Any = None,
-    vjp_fused: Callable[..., Any] | None = None,
+    vjp_fused: Any = None,
     reference: Callable[..., Any] | None = None,
     meta: Callable[..., Any] | None = None,
     view: bool = False,
@@ -44,7 +44,8 @@ def op(
         ``*name: ints`` takes the rest of the positional arguments.
     shape : str or callable
         ``same``, ``broadcast``, ``reduce``, ``matmul``, ``linear``, ``scalar``, or a function of the inputs' shapes and
-        the attributes that returns the output's shape (a tuple of shapes for several outputs).
+        the attributes that returns the output's shape (a tuple of shapes for several outputs). It must depend on these alone: its
+        outcomes are kept.
     dtype : str
         Of each output, separated by commas: ``same`` (the promoted dtype), ``float`` (integers become the default
         floating dtype), ``floating`` (required), ``bool``, ``int64``, ``int32``, ``sum`` (integers become int64), ``uint8``.
@@ -52,13 +53,15 @@ def op(
         Name of the native kernel; with ``contiguous=True`` it gets copies of inputs that are not contiguous. Or
     impl : callable
         A Python implementation of inputs and attributes; it runs off the tape. ``view=True`` says that it returns a view.
+        ``inplace_impl`` is the one of the ``name_`` variant: it may write into its first input and return it.
     vjp : callable, or a sequence with one callable (or None) for each input
         Gradients of the inputs, in terms of ``g`` (``g_NAME`` with several outputs), inputs, outputs, attributes and
         ``NAME_shape``, found by the names of its parameters. Only tensors that it names are saved. It is written in
         ops, so it can be differentiated again.
-    vjp_fused : callable
-        A faster form of all gradients at once, used when no second derivative is wanted. ``needs`` tells which inputs
-        want one.
+    vjp_fused : op, tuple of ops, or callable
+        A faster form, used when no second derivative is wanted. An op whose parameters have the names that a vjp's would
+        have and whose outputs are called ``d_NAME`` after the inputs they are gradients of is called without Python in
+        between. A callable returns all gradients at once; ``needs`` tells it which inputs want one.
     reference : callable
         The meaning, as a function ``(xp, *inputs, **attributes)`` in an array module: the oracle of the tests.
     method, inplace, function, alias

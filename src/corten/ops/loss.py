@@ -32,7 +32,7 @@ def without_classes(shape: Any) -> tuple[int, ...]:
 
 cross_entropy_grad = op(
     "cross_entropy_grad(grad, input, target: int64, weight: Tensor?, lse, total, *, reduction: int, ignore_index: int, "
-    "label_smoothing: float) -> dx", kernel="cross_entropy_index_grad", function=False,
+    "label_smoothing: float) -> d_input", kernel="cross_entropy_index_grad", function=False,
     shape=lambda g, x, *rest: x, doc="Gradient of cross_entropy for its logits, (N, C, S...).")  # fmt: skip
 
 
@@ -73,10 +73,7 @@ cross_entropy_index = op(
     "cross_entropy(input, target: int64, weight: Tensor?, *, reduction: int = 1, ignore_index: int = -100, "
     "label_smoothing: float = 0) -> loss, lse, total", kernel="cross_entropy_index", dtype="floating", function=False,
     shape=lambda x, t, w, reduction, *rest: (item_shape(without_classes(x), reduction), without_classes(x), ()),
-    vjp=_cross_entropy_vjp,
-    vjp_fused=lambda g_loss, input, target, weight, lse, total, reduction, ignore_index, label_smoothing: (
-        cross_entropy_grad(g_loss, input, target, weight, lse, total, reduction=reduction, ignore_index=ignore_index,
-                           label_smoothing=label_smoothing), None, None),
+    vjp=_cross_entropy_vjp, vjp_fused=cross_entropy_grad,
     doc="Cross-entropy of logits (N, C, S...) against class indices (N, S...).")  # fmt: skip
 
 # ---- cross-entropy with class probabilities
@@ -114,7 +111,7 @@ cross_entropy_prob = op(
 # ---- negative log-likelihood
 
 nll_grad = op(
-    "nll_grad(grad, input, target: int64, weight: Tensor?, total, *, reduction: int, ignore_index: int) -> dx",
+    "nll_grad(grad, input, target: int64, weight: Tensor?, total, *, reduction: int, ignore_index: int) -> d_input",
     kernel="nll_loss_grad", function=False, shape=lambda g, x, *rest: x,
     doc="Gradient of nll_loss for its log-probabilities.")  # fmt: skip
 
@@ -134,9 +131,7 @@ nll_op = op(
     "nll_op(input, target: int64, weight: Tensor?, *, reduction: int = 1, ignore_index: int = -100) -> loss, total",
     kernel="nll_loss", dtype="floating", function=False,
     shape=lambda x, t, w, reduction, *rest: (item_shape(without_classes(x), reduction), ()),
-    vjp=_nll_vjp,
-    vjp_fused=lambda g_loss, input, target, weight, total, reduction, ignore_index: (
-        nll_grad(g_loss, input, target, weight, total, reduction=reduction, ignore_index=ignore_index), None, None),
+    vjp=_nll_vjp, vjp_fused=nll_grad,
     doc="Negative log-likelihood of log-probabilities (N, C, S...) at class indices (N, S...).")  # fmt: skip
 
 

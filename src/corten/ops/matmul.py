@@ -16,40 +16,56 @@ matmul_op = op(
 )  # fmt: skip
 
 linear_grad = op(
-    "linear_grad(g, input) -> dw, db", function=False, kernel="linear_grad",
+    "linear_grad(g, input) -> d_weight, d_bias", function=False, kernel="linear_grad",
     shape=lambda g, x: ((g[-1], x[-1]), (g[-1],)),
     doc="Gradient of linear for its weight, (O, I), and its bias, (O), from g (..., O) and x (..., I).",
 )  # fmt: skip
+linear_grad_input = op(
+    "linear_grad_input(g, weight) -> d_input", function=False, kernel="linear_grad_input",
+    shape=lambda g, w: (*g[:-1], w[1]), doc="Gradient of linear for its input, (..., I), from g (..., O) and W (O, I).",
+)  # fmt: skip
 
 
-def _linear_fused(g: Any, input: Any, weight: Any, out: Any, activation: int, needs: Any) -> Any:
-    if activation:
-        g = through_activation(g, out, activation)
-    dx = matmul_op(g, weight) if needs[0] and g.ndim > 1 else matmul(g, weight) if needs[0] else None
-    dw, db = linear_grad(g, input) if needs[1] or needs[2] else (None, None)
-    return dx, dw, db
-
-
-def _linear_vjp(g: Any, input: Any, weight: Any, out: Any, activation: int, needs: Any) -> Any:
-    if activation:
-        g = through_activation(g, out, activation)
+def _linear_vjp(g: Any, input: Any, weight: Any, needs: Any) -> Any:
     dx = matmul(g, weight) if needs[0] else None
     flat_g, flat_x = g.reshape(-1, g.shape[-1]), input.reshape(-1, input.shape[-1])
     dw = matmul_op(transpose(flat_g, 0, 1), flat_x) if needs[1] else None
     return dx, dw, flat_g.sum(0) if needs[2] else None
 
 
-def through_activation(g: Any, out: Any, activation: int) -> Any:
+linear_op = op(
+    "linear(input, weight, bias: Tensor?) -> out", shape="linear", kernel="linear", function=False, sums_down=False,
+    vjp=_linear_vjp, vjp_fused=(linear_grad_input, linear_grad),
+    reference=lambda xp, input, weight, bias: input @ weight.T + (0 if bias is None else bias),
+    doc="Affine map :math:`x W^T + b`.",
+)  # fmt: skip
+
+
+def _through_activation(g: Any, out: Any, activation: int) -> Any:
     """The gradient before a fused activation, from its output: 1 relu, 2 tanh, 3 sigmoid."""
     from corten.ops import activation as act
-    return act.relu_grad(g, out) if activation == 1 else act.tanh_grad(g, out) if activation == 2 else act.sigmoid_grad(g, out)
+
+    return (act.relu_grad, act.tanh_grad, act.sigmoid_grad)[activation - 1](g, out)
 
 
-linear_op = op(
-    "linear(input, weight, bias: Tensor?, *, activation: int = 0) -> out", shape="linear", dtype="same",
-    kernel="linear", function=False, sums_down=False, vjp=_linear_vjp, vjp_fused=_linear_fused,
-    reference=lambda xp, input, weight, bias, activation: input @ weight.T + (0 if bias is None else bias),
-    doc="Affine map :math:`x W^T + b`, then an activation (0 none, 1 relu, 2 tanh, 3 sigmoid).",
+def _linear_activated_vjp(g: Any, input: Any, weight: Any, out: Any, activation: int, needs: Any) -> Any:
+    slope = (out > 0).to(g.dtype) if activation == 1 else 1 - out * out if activation == 2 else out * (1 - out)
+    return _linear_vjp(g * slope, input, weight, needs)
+
+
+def _linear_activated_fused(g: Any, input: Any, weight: Any, out: Any, activation: int, needs: Any) -> Any:
+    g = _through_activation(g, out, activation)
+    dw, db = linear_grad(g, input) if needs[1] or needs[2] else (None, None)
+    return linear_grad_input(g, weight) if needs[0] else None, dw, db
+
+
+linear_activated = op(
+    "linear_activated(input, weight, bias: Tensor?, *, activation: int) -> out", shape="linear", kernel="linear_activated",
+    function=False, sums_down=False, vjp=_linear_activated_vjp, vjp_fused=_linear_activated_fused,
+    reference=lambda xp, input, weight, bias, activation: (
+        lambda v: xp.maximum(v, 0), xp.tanh, lambda v: 1 / (1 + xp.exp(-v)))[activation - 1](
+            input @ weight.T + (0 if bias is None else bias)),
+    doc="Affine map :math:`x W^T + b`, then an activation (1 relu, 2 tanh, 3 sigmoid), in one pass.",
 )  # fmt: skip
 
 

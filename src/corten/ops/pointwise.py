@@ -16,7 +16,7 @@ def gradient_kernel(name: str, *inputs: str, attrs: str = "") -> Op:
     """A native one-pass gradient, as an op of its own: ``name_grad(g, ...)``."""
     made = f"{name}_grad"
     if made not in REGISTRY:
-        op(f"{made}({', '.join(('g', *inputs))}{', *, ' + attrs if attrs else ''}) -> dx", shape="broadcast",
+        op(f"{made}({', '.join(('g', *inputs))}{', *, ' + attrs if attrs else ''}) -> d_input", shape="broadcast",
            kernel=made, function=False, sums_down=False)  # fmt: skip
     return REGISTRY[made]
 
@@ -33,10 +33,7 @@ def unary(
     **extra: Any,
 ) -> Op:
     """A function of one tensor; ``saves`` ("input" or "out") names what its native gradient kernel reads."""
-    fused = None
-    if saves is not None:
-        grad = gradient_kernel(name, saves)
-        fused = (lambda g, input: grad(g, input)) if saves == "input" else (lambda g, out: grad(g, out))
+    fused = gradient_kernel(name, saves) if saves is not None else None
     return op(f"{name}(input) -> out", shape="same", dtype=dtype, kernel=name, vjp=vjp, vjp_fused=fused,
               reference=reference, method=True, inplace=dtype != "bool", alias=alias, doc=doc, **extra)  # fmt: skip
 

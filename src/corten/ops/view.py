@@ -15,7 +15,10 @@ def flat(sizes: Any) -> tuple[int, ...]:
     """(2, 3), ((2, 3),) and [2, 3] alike as (2, 3)."""
     if len(sizes) == 1 and not hasattr(sizes[0], "__index__"):
         sizes = sizes[0]
-    return tuple(s.__index__() for s in sizes)
+    try:
+        return tuple(s.__index__() for s in sizes)
+    except AttributeError:
+        raise TypeError(f"[shape] got {sizes!r}, expected ints") from None
 
 
 alias_op = op("alias(input) -> out", impl=core._alias, view=True, vjp=lambda g: g, function=False,
@@ -131,7 +134,7 @@ def _strided_backward(g: Any, shape: Any, size: Any, stride: Any, offset: int) -
     target = core._as_strided(out, size, stride, offset).numpy()
     place = np.lib.stride_tricks.as_strided(np.arange(out.numel())[offset:], size, [8 * s for s in stride])
     if place.size == np.unique(place).size:
-        target[...] = g.numpy()
+        target[...] = g.detach().numpy()
     else:
         np.add.at(out.view(-1).numpy() if out.ndim != 1 else out.numpy(), place.ravel(), g.contiguous().numpy().ravel())
     return out

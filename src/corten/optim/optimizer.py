@@ -75,13 +75,15 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        for hook in list(self._pre_hooks.values()):
-            hook(self, (), {})
+        if self._pre_hooks:
+            for hook in list(self._pre_hooks.values()):
+                hook(self, (), {})
         for group in self.param_groups:
-            for params, grads in batches(group["params"]):
+            for params, grads in core.params_with_grads(group["params"]):
                 self.update(group, params, grads)
-        for hook in list(self._post_hooks.values()):
-            hook(self, (), {})
+        if self._post_hooks:
+            for hook in list(self._post_hooks.values()):
+                hook(self, (), {})
         return loss
 
     def update(self, group: dict[str, Any], params: list[Any], grads: list[Any]) -> None:

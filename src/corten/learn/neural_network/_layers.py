@@ -7,7 +7,7 @@ import corten
 import corten._core.optim as native
 from corten.ops.activation import softmax_op
 from corten.ops.loss import bce_with_logits, cross_entropy_index
-from corten.ops.matmul import linear_op
+from corten.ops.matmul import linear_activated, linear_op
 
 _CODES = {"identity": 0, "relu": 1, "tanh": 2, "logistic": 3}  # of activations that a product carries
 _NONE, _SUM = 0, 2  # reductions
@@ -38,7 +38,8 @@ class Layers:
         """What goes into the output activation, (N, outputs)."""
         last = len(self.weights) - 1
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            x = linear_op(x, weight, bias, activation=self.hidden if i < last else 0)
+            plain = i == last or self.hidden == 0
+            x = linear_op(x, weight, bias) if plain else linear_activated(x, weight, bias, activation=self.hidden)
         return x
 
     def outputs(self, x):
