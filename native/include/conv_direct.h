@@ -21,7 +21,10 @@ typedef struct {
     stage_plan p;
     int64_t N, G, M; /* images, groups, outputs of a group */
     const real *x;   /* (N, G, channels, *in) */
-    const real *A;   /* packed: [group][block of channels][tile][tap][row of the tile] */
+    const real *w;   /* A[m, (c, t)] of group g is w[g * w_group + m * w_row + c * w_channel + tap[t]] */
+    int64_t w_group, w_row, w_channel;
+    const int32_t *tap; /* NULL: 0, 1, 2 ... */
+    real *A;            /* packed: [group][block of channels][tile][tap][row of the tile] */
     const real *bias;
     int activation;
     real *y;                            /* (N, G, M, *dims) */
@@ -29,6 +32,7 @@ typedef struct {
     int64_t start[3], jump[3], dims[3]; /* position o of the grid is at start + o * jump of a plane of these dims */
     int64_t parts, tiles;               /* chunks of M; tiles of M */
     int64_t items, chunks;
+    int local;  /* each item packs its own A */
     int stream; /* write past the caches */
     const int32_t *offset;
     char *work;
@@ -144,6 +148,31 @@ static const direct_function direct_table[GEMM_MR][DIRECT_WIDE] = {
 #endif
 };
 
+/* The rows of A of one tile for some channels, as the tile reads them. */
+static void direct_pack(const direct_job *j, int64_t group, int64_t m, int64_t rows, int64_t c0, int64_t channels, real *to) {
+    const patch_view *v = j->v;
+    const int64_t T = v->taps[0] * v->taps[1] * v->taps[2];
+    const real *w = j->w + group * j->w_group + m * j->w_row + c0 * j->w_channel;
+    if (!j->tap && j->w_channel == T) {
+        pack_panel(rows, rows, channels * T, w, j->w_row, 1, to);
+        return;
+    }
+    for (int64_t c = 0; c < channels; c++, w += j->w_channel)
+        for (int64_t t = 0; t < T; t++, to += rows) {
+            const real *from = w + (j->tap ? j->tap[t] : t);
+            for (int64_t i = 0; i < rows; i++) to[i] = from[i * j->w_row];
+        }
+}
+static void direct_pack_chunk(void *ctx, int64_t chunk) {
+    const direct_job *j = ctx;
+    const int64_t T = j->v->taps[0] * j->v->taps[1] * j->v->taps[2], K = j->v->channels * T;
+    const int64_t t = chunk % j->tiles, group = chunk / j->tiles, m = j->M * t / j->tiles, rows = j->M * (t + 1) / j->tiles - m;
+    for (int64_t c = 0; c < j->v->channels; c += j->p.channels) {
+        const int64_t channels = i64_min(j->p.channels, j->v->channels - c);
+        direct_pack(j, group, m, rows, c, channels, j->A + group * j->M * K + c * T * j->M + m * channels * T);
+    }
+}
+
 /* One block of positions of one image, all channels, some outputs. */
 static void direct_item(const direct_job *j, int64_t item, real *stage) {
     const patch_view *v = j->v;
@@ -161,6 +190,8 @@ static void direct_item(const direct_job *j, int64_t item, real *stage) {
     real *y = j->y + image * j->image + group * j->M * j->plane;
     const int64_t columns = p->flat ? (r1 - r0) * v->grid[2] : w1 - w0; /* of a row of the block; flat: of its only one */
     const int64_t vectors = ceil_div(columns, VL), slots = p->flat ? vectors : (r1 - r0) * vectors;
+    const int64_t near = j->A ? DIRECT_NEAR : slots;
+    real *own = stage + round_up(p->size, 16);
     const int64_t next_from = p->down_step * p->width - vectors * VL;
     const int64_t next_to = j->jump[1] * j->dims[2] - vectors * VL * j->jump[2];
     const int plain = p->blocks == 1 && !j->bias && !j->activation && j->jump[2] == 1 ? 1 + j->stream : 0;
@@ -169,17 +200,19 @@ static void direct_item(const direct_job *j, int64_t item, real *stage) {
     for (int64_t block = 0; block < p->blocks; block++) {
         const int64_t c0 = block * p->channels, channels = i64_min(p->channels, v->channels - c0);
         stage_fill(p, v, x + c0 * v->size, channels, od, r0, w0, stage);
-        const real *A = j->A + group * j->M * K + c0 * T * j->M;
+        const real *A = j->A ? j->A + group * j->M * K + c0 * T * j->M : NULL;
         direct_slot s = {.plane = j->plane, .jump = j->jump[2], .add = block > 0, .last = block == p->blocks - 1,
                          .activation = j->activation};
-        for (int64_t q0 = 0; q0 < slots; q0 += DIRECT_NEAR) { /* some vectors of positions, then all outputs */
-            const int64_t q1 = i64_min(slots, q0 + DIRECT_NEAR), row = q0 / vectors, first = q0 % vectors * VL;
+        for (int64_t q0 = 0; q0 < slots; q0 += near) { /* some vectors of positions, then all outputs */
+            const int64_t q1 = i64_min(slots, q0 + near), row = q0 / vectors, first = q0 % vectors * VL;
             for (int64_t t = tiles.begin; t < tiles.end; t++) {
                 const int64_t m = j->M * t / j->tiles, mr = j->M * (t + 1) / j->tiles - m;
                 const int wide = mr <= DIRECT_FEW ? DIRECT_WIDE : GEMM_NV;
                 const real *from = stage + row * p->down_step * p->width + first;
                 real *to = y0 + m * j->plane + row * j->jump[1] * j->dims[2] + first * j->jump[2];
                 int64_t w = first;
+                const real *a = A ? A + m * channels * T : own;
+                if (!A) direct_pack(j, group, m, mr, c0, channels, own);
                 s.bias = j->bias ? j->bias + group * j->M + m : NULL;
                 for (int64_t q = q0; q < q1; q += wide) {
                     const int nv = (int)i64_min(wide, q1 - q);
@@ -191,7 +224,7 @@ static void direct_item(const direct_job *j, int64_t item, real *stage) {
                         w += VL, from += VL, to += VL * s.jump;
                         if (w >= columns) from += next_from, to += next_to, w = 0;
                     }
-                    direct_table[mr - 1][nv - 1](channels * T, A + m * channels * T, j->offset, &s);
+                    direct_table[mr - 1][nv - 1](channels * T, a, j->offset, &s);
                 }
             }
         }
@@ -222,37 +255,36 @@ CT_INLINE void direct_plan(direct_job *j) {
     j->parts = j->items < wanted ? i64_min(ceil_div(wanted, j->items), ceil_div(j->tiles, 2)) : 1;
     j->items *= j->parts;
     j->chunks = ns > 2 * PAR_GRAIN ? i64_min(j->items, i64_min(128, (int64_t)(ns / PAR_GRAIN))) : 1;
-    j->work_bytes = round_up(j->p.size * (int64_t)sizeof(real), 64);
+    /* A that is read once or twice is packed tile by tile where it is used */
+    j->local = whole / j->G * j->p.down * j->p.across <= 2;
+    const int64_t T = v->taps[0] * v->taps[1] * v->taps[2];
+    j->work_bytes = round_up((round_up(j->p.size, 16) + (j->local ? GEMM_MR * j->p.channels * T : 0)) * (int64_t)sizeof(real), 64);
 }
 /* Bytes of the packed A and the offsets; the stages of the workers come after. */
 CT_INLINE int64_t direct_fixed(const direct_job *j) {
     const int64_t T = j->v->taps[0] * j->v->taps[1] * j->v->taps[2];
-    return round_up(j->G * j->M * j->v->channels * T * (int64_t)sizeof(real), 64) + round_up(j->p.channels * T * 4, 64);
+    return (j->local ? 0 : round_up(j->G * j->M * j->v->channels * T * (int64_t)sizeof(real), 64)) +
+           round_up(j->p.channels * T * 4, 64);
 }
 static int64_t direct_work(direct_job j) {
     direct_plan(&j);
     return direct_fixed(&j) + ct_par_threads() * j.work_bytes;
 }
 
-/* A of group g is (M, K) at A + g * a_group with strides a_row and 1, k = (channel, tap). */
-static void direct_run(direct_job *j, const real *A, int64_t a_group, int64_t a_row, void *work) {
+static void direct_run(direct_job *j, void *work) {
     direct_plan(j);
     const patch_view *v = j->v;
     const int64_t T = v->taps[0] * v->taps[1] * v->taps[2], K = v->channels * T;
     if (j->N == 0 || j->M == 0 || v->cells == 0) return;
-    real *packed = work;
-    for (int64_t g = 0; g < j->G; g++)
-        for (int64_t k = 0; k < K; k += j->p.channels * T)
-            for (int64_t t = 0; t < j->tiles; t++) {
-                const int64_t m = j->M * t / j->tiles, rows = j->M * (t + 1) / j->tiles - m;
-                const int64_t kc = i64_min(j->p.channels * T, K - k);
-                pack_panel(rows, rows, kc, A + g * a_group + m * a_row + k, a_row, 1, packed + g * j->M * K + k * j->M + m * kc);
-            }
-    int32_t *offset = (int32_t *)((char *)work + round_up(j->G * j->M * K * (int64_t)sizeof(real), 64));
+    int32_t *offset = work;
     stage_offsets(&j->p, v, i64_min(j->p.channels, v->channels), offset);
+    j->A = j->local ? NULL : (real *)((char *)work + round_up(j->p.channels * T * 4, 64));
+    if (j->A && (double)(j->G * j->M * K) > 2 * PAR_GRAIN) par_for(j->G * j->tiles, direct_pack_chunk, j);
+    else if (j->A)
+        for (int64_t i = 0; i < j->G * j->tiles; i++) direct_pack_chunk(j, i);
     j->stream = j->dims[2] % VL == 0 && (uintptr_t)j->y % VBYTES == 0 &&
                 j->N * j->image * (int64_t)sizeof(real) >= DIRECT_STREAM;
-    j->A = packed, j->offset = offset, j->work = (char *)work + direct_fixed(j);
+    j->offset = offset, j->work = (char *)work + direct_fixed(j);
     par_for(j->chunks, direct_chunk, j);
 }
 

@@ -20,7 +20,8 @@
 #include "par.h"
 
 #define WINO_POINTS 36
-#define WINO_BYTES 4000000 /* of the transformed input of a block of tiles */
+#define WINO_BYTES 1500000     /* of the transformed input of a block of tiles */
+#define WINO_SUM_BYTES 4000000 /* of both transforms of a block, halved, for the gradient of the weight */
 #define WINO_ROWS 32       /* outputs of a chunk */
 #define WINO_TILES 64      /* tiles of a chunk of the input's transform */
 #define WINO_CHANNELS 16   /* channels of the same */
@@ -131,12 +132,12 @@ typedef struct {
     real *y;        /* (N, O, *out); the gradient of the weight reads it */
     real *dw;       /* (O, C, 3, 3) */
     int64_t down, across, tiles; /* of an image, and of all */
-    int64_t block;               /* tiles of a block, a multiple of GEMM_NR */
-    int64_t t0, count;           /* the block at hand */
-    real *V, *Z, *dU;
+    int64_t block, blocks;       /* tiles of a block, a multiple of GEMM_NR; how many */
+    int64_t t0, count;           /* the block at hand, for the gradient of the weight */
+    real *U, *V, *Z, *dU;        /* U, V: NULL where each chunk transforms its own */
     int64_t v_point, v_panel, v_channel; /* strides of V */
     int64_t z_point, z_channel;          /* strides of Z */
-    int64_t rows, parts, splits; /* outputs of a chunk, chunks along outputs and along tiles */
+    int64_t rows, groups, parts; /* outputs at a time, how often, and chunks along outputs */
     char *work;                  /* of each worker */
     int64_t work_bytes;
 } wino_job;
@@ -162,7 +163,7 @@ CT_INLINE void wino_transform(const wino_job *j, const int size, const real *fro
     int64_t used = 0; /* columns of the stage */
     const int64_t row = WINO_STAGE / 6 / 8 * 8;
     for (int64_t t = 0; t < count;) {
-        const wino_tile tile = wino_at(j, j->t0 + t0 + t);
+        const wino_tile tile = wino_at(j, t0 + t);
         const int64_t n = i64_min(count - t, j->across - tile.x), width = 4 * n + (size == 6 ? 4 : 0);
         const real *plane = from + tile.n * channels * in[0] * in[1];
         const int64_t top = 4 * tile.y - pad[0], left = 4 * tile.x - pad[1];
@@ -198,17 +199,6 @@ CT_INLINE void wino_transform(const wino_job *j, const int size, const real *fro
             for (int k = 0; k < 6; k++) v_store(v + (i * 6 + k) * point, out[k]);
         }
     }
-}
-
-/* B' d B of some channels and tiles of the block. */
-static void wino_input_chunk(void *ctx, int64_t chunk) {
-    const wino_job *j = ctx;
-    const int64_t groups = ceil_div(j->C, WINO_CHANNELS);
-    const int64_t c0 = chunk % groups * WINO_CHANNELS, t0 = chunk / groups * WINO_TILES;
-    real *stage = (real *)(j->work + ct_par_worker() * j->work_bytes);
-    for (int64_t c = c0; c < i64_min(j->C, c0 + WINO_CHANNELS); c++)
-        wino_transform(j, 6, j->x + c * j->in[0] * j->in[1], j->C, j->in, j->pad, t0, i64_min(WINO_TILES, j->count - t0),
-                       stage, j->V + t0 / GEMM_NR * j->v_panel + c * j->v_channel, j->v_point, j->v_panel);
 }
 
 #define WINO_LANES_OF_TILE (GEMM_MR > VL ? 2 * VL : VL) /* a tile's rows in whole vectors */
@@ -270,36 +260,69 @@ CT_INLINE void wino_store(const wino_job *j, const real *m, int64_t point, const
     }
 }
 
+/* Reals of the transformed weights of `rows` outputs. */
 CT_INLINE int64_t wino_weight_reals(const wino_job *j) {
     return round_up(ceil_div(j->rows, GEMM_MR) * WINO_POINTS * (j->C * GEMM_MR + WINO_LANES_OF_TILE), 16);
 }
 
-static void wino_product_chunk(void *ctx, int64_t chunk) {
+/* Tiles t0 ... t0 + count - 1 of one channel into V, of which t0 is the first panel. */
+CT_INLINE void wino_fill(const wino_job *j, int64_t c, int64_t t0, int64_t count, real *stage, real *V) {
+    for (int64_t t = 0; t < count; t += WINO_TILES)
+        wino_transform(j, 6, j->x + c * j->in[0] * j->in[1], j->C, j->in, j->pad, t0 + t, i64_min(WINO_TILES, count - t),
+                       stage, V + t / GEMM_NR * j->v_panel + c * j->v_channel, j->v_point, j->v_panel);
+}
+
+/* What chunks share: a group of weights, or some channels of some tiles. */
+static void wino_shared_chunk(void *ctx, int64_t chunk) {
     const wino_job *j = ctx;
-    const par_range o = par_chunk(j->O, j->parts, chunk % j->parts, 1);
-    const par_range tiles = par_chunk(j->count, j->splits, chunk / j->parts, GEMM_NR);
-    const int64_t n = o.end - o.begin, groups = ceil_div(n, GEMM_MR), C = j->C;
-    if (n <= 0 || tiles.begin >= tiles.end) return;
-    real *U = (real *)(j->work + ct_par_worker() * j->work_bytes);
-    real *M = U + wino_weight_reals(j);
+    real *stage = (real *)(j->work + ct_par_worker() * j->work_bytes);
+    if (j->U) {
+        if (chunk < j->groups) {
+            const par_range o = par_chunk(j->O, j->groups, chunk, 1);
+            wino_weights(j, o.begin, o.end - o.begin, j->U + chunk * wino_weight_reals(j), stage);
+            return;
+        }
+        chunk -= j->groups;
+    }
+    const int64_t parts = ceil_div(j->C, WINO_CHANNELS), t0 = chunk / parts * WINO_TILES, c0 = chunk % parts * WINO_CHANNELS;
+    for (int64_t c = c0; c < i64_min(j->C, c0 + WINO_CHANNELS); c++)
+        wino_fill(j, c, t0, i64_min(WINO_TILES, j->tiles - t0), stage, j->V + t0 / GEMM_NR * j->v_panel);
+}
+
+/* One block of tiles, some groups of outputs. */
+static void wino_chunk(void *ctx, int64_t chunk) {
+    const wino_job *j = ctx;
+    const int64_t t0 = chunk / j->parts * j->block, count = i64_min(j->block, j->tiles - t0), C = j->C;
+    const par_range groups = par_chunk(j->groups, j->parts, chunk % j->parts, 1);
+    real *work = (real *)(j->work + ct_par_worker() * j->work_bytes);
+    real *V = j->V ? j->V + t0 / GEMM_NR * j->v_panel : work, *M = j->V ? work : work + j->block / GEMM_NR * j->v_panel;
     const int64_t point = j->rows * GEMM_NR + 16;
-    wino_weights(j, o.begin, n, U, M);
+    real *own = M + round_up(i64_max(WINO_POINTS * point, 9 * C * WINO_LANES_OF_TILE), 16);
+    if (groups.begin >= groups.end) return;
+    if (!j->V)
+        for (int64_t c = 0; c < C; c++) wino_fill(j, c, t0, count, M, V);
     const tile_end end = {1, 0, NULL, NULL, 0, 1};
-    for (int64_t t = tiles.begin; t < tiles.end; t += GEMM_NR) {
-        const int64_t columns = i64_min(GEMM_NR, tiles.end - t), nv = ceil_div(columns, VL);
-        const real *V = j->V + t / GEMM_NR * j->v_panel;
-        for (int64_t p = 0; p < WINO_POINTS; p++)
-            for (int64_t g = 0; g < groups; g++) {
-                const int64_t i = n * g / groups, rows = n * (g + 1) / groups - i;
-                tile_table[TILE_PACKED][rows - 1][nv - 1](C, U + (g * WINO_POINTS + p) * (C * GEMM_MR + WINO_LANES_OF_TILE), 1, GEMM_MR,
-                                                          V + p * j->v_point, GEMM_NR, nv * VL,
-                                                          M + p * point + i * GEMM_NR, GEMM_NR, &end);
-            }
-        wino_tile tile[GEMM_NR];
-        for (int64_t k = 0; k < columns; k++) tile[k] = wino_at(j, j->t0 + t + k);
-        for (int64_t i = 0; i < n; i++)
-            for (int64_t k = 0; k < columns; k += VL)
-                wino_store(j, M + i * GEMM_NR + k, point, tile + k, i64_min(VL, columns - k), o.begin + i);
+    for (int64_t group = groups.begin; group < groups.end; group++) {
+        const par_range o = par_chunk(j->O, j->groups, group, 1);
+        const int64_t n = o.end - o.begin, row_tiles = ceil_div(n, GEMM_MR);
+        const real *U = j->U ? j->U + group * wino_weight_reals(j) : own;
+        if (!j->U) wino_weights(j, o.begin, n, own, M);
+        for (int64_t t = 0; t < count; t += GEMM_NR) {
+            const int64_t columns = i64_min(GEMM_NR, count - t), nv = ceil_div(columns, VL);
+            const real *panel = V + t / GEMM_NR * j->v_panel;
+            for (int64_t p = 0; p < WINO_POINTS; p++)
+                for (int64_t g = 0; g < row_tiles; g++) {
+                    const int64_t i = n * g / row_tiles, rows = n * (g + 1) / row_tiles - i;
+                    tile_table[TILE_PACKED][rows - 1][nv - 1](
+                        C, U + (g * WINO_POINTS + p) * (C * GEMM_MR + WINO_LANES_OF_TILE), 1, GEMM_MR,
+                        panel + p * j->v_point, GEMM_NR, nv * VL, M + p * point + i * GEMM_NR, GEMM_NR, &end);
+                }
+            wino_tile tile[GEMM_NR];
+            for (int64_t k = 0; k < columns; k++) tile[k] = wino_at(j, t0 + t + k);
+            for (int64_t i = 0; i < n; i++)
+                for (int64_t k = 0; k < columns; k += VL)
+                    wino_store(j, M + i * GEMM_NR + k, point, tile + k, i64_min(VL, columns - k), o.begin + i);
+        }
     }
 }
 
@@ -312,34 +335,46 @@ CT_INLINE int wino_fits(const conv_shape *s) {
     return s->C >= 32 && s->O >= 32 && s->N * ceil_div(s->out[1], 4) * ceil_div(s->out[2], 4) >= 2 * GEMM_NR;
 }
 
-CT_INLINE void wino_size(wino_job *j, int64_t channels) { /* channels that are transformed for each tile */
+/* Blocks of about `bytes` of transformed tiles of so many channels; at least `least` blocks where there are
+ * tiles enough. */
+CT_INLINE void wino_size(wino_job *j, int64_t channels, int64_t bytes, int64_t least) {
     j->down = ceil_div(j->out[0], 4), j->across = ceil_div(j->out[1], 4);
     j->tiles = j->N * j->down * j->across;
-    const int64_t fit = WINO_BYTES / (WINO_POINTS * channels * (int64_t)sizeof(real));
-    j->block = i64_min(round_up(j->tiles, GEMM_NR), i64_max(2 * GEMM_NR, i64_min(1024, fit / GEMM_NR * GEMM_NR)));
+    int64_t fit = bytes / (WINO_POINTS * channels * (int64_t)sizeof(real));
+    fit = i64_max(least ? i64_min(fit, ceil_div(j->tiles, least)) : fit, 2 * GEMM_NR);
+    j->block = i64_min(round_up(j->tiles, GEMM_NR), fit / GEMM_NR * GEMM_NR);
+    j->blocks = ceil_div(j->tiles, j->block);
 }
 CT_INLINE void wino_plan(wino_job *j) {
-    wino_size(j, j->C);
+    wino_size(j, j->C, WINO_BYTES, 8);
     j->v_channel = GEMM_NR, j->v_point = j->C * GEMM_NR + GEMM_NR, j->v_panel = WINO_POINTS * j->v_point;
-    j->parts = ceil_div(j->O, WINO_ROWS);
-    j->rows = ceil_div(j->O, j->parts);
-    j->splits = j->parts < 8 ? i64_max(1, i64_min(ceil_div(8, j->parts), j->block / (4 * GEMM_NR))) : 1;
+    j->groups = ceil_div(j->O, WINO_ROWS);
+    j->rows = ceil_div(j->O, j->groups);
+    j->parts = j->blocks < 8 ? i64_min(j->groups, ceil_div(8, j->blocks)) : 1;
     const int64_t products = i64_max(WINO_POINTS * (j->rows * GEMM_NR + 16), 9 * j->C * WINO_LANES_OF_TILE);
-    j->work_bytes = round_up(i64_max(WINO_STAGE, wino_weight_reals(j) + products) * (int64_t)sizeof(real), 64);
+    j->work_bytes = round_up(((j->blocks < 8 ? 0 : j->block / GEMM_NR * j->v_panel) + round_up(i64_max(products, WINO_STAGE), 16) +
+                              (j->blocks > 1 ? 0 : wino_weight_reals(j))) * (int64_t)sizeof(real), 64);
+}
+/* Bytes that all chunks read: the weights of more than one block, the tiles of few. */
+CT_INLINE int64_t wino_shared_weights(const wino_job *j) {
+    return j->blocks > 1 ? round_up(j->groups * wino_weight_reals(j) * (int64_t)sizeof(real), 64) : 0;
+}
+CT_INLINE int64_t wino_shared_tiles(const wino_job *j) {
+    return j->blocks < 8 ? round_up(ceil_div(j->tiles, GEMM_NR) * j->v_panel * (int64_t)sizeof(real), 64) : 0;
 }
 static int64_t wino_work(wino_job j) {
     wino_plan(&j);
-    return j.block / GEMM_NR * j.v_panel * (int64_t)sizeof(real) + ct_par_threads() * j.work_bytes;
+    return wino_shared_weights(&j) + wino_shared_tiles(&j) + ct_par_threads() * j.work_bytes;
 }
 static void wino_run(wino_job *j, void *work) {
     wino_plan(j);
-    j->V = work;
-    j->work = (char *)work + j->block / GEMM_NR * j->v_panel * (int64_t)sizeof(real);
-    for (j->t0 = 0; j->t0 < j->tiles; j->t0 += j->block) {
-        j->count = i64_min(j->block, j->tiles - j->t0);
-        par_for(ceil_div(j->count, WINO_TILES) * ceil_div(j->C, WINO_CHANNELS), wino_input_chunk, j);
-        par_for(j->parts * j->splits, wino_product_chunk, j);
-    }
+    const int64_t weights = wino_shared_weights(j), tiles = wino_shared_tiles(j);
+    j->U = weights ? work : NULL;
+    j->V = tiles ? (real *)((char *)work + weights) : NULL;
+    j->work = (char *)work + weights + tiles;
+    par_for((weights ? j->groups : 0) + (tiles ? ceil_div(j->tiles, WINO_TILES) * ceil_div(j->C, WINO_CHANNELS) : 0),
+            wino_shared_chunk, j);
+    par_for(j->blocks * j->parts, wino_chunk, j);
 }
 
 /* ---- the gradient of the weight ---- */
@@ -347,17 +382,17 @@ static void wino_run(wino_job *j, void *work) {
 static void wino_gradient_chunk(void *ctx, int64_t chunk) {
     const wino_job *j = ctx;
     const int64_t inputs = ceil_div(j->C, WINO_CHANNELS), outputs = ceil_div(j->O, WINO_CHANNELS);
-    const int64_t t0 = chunk / (inputs + outputs) * WINO_TILES, group = chunk % (inputs + outputs);
-    const int64_t count = i64_min(WINO_TILES, j->count - t0), none[2] = {0, 0};
+    const int64_t at = chunk / (inputs + outputs) * WINO_TILES, t0 = j->t0 + at, group = chunk % (inputs + outputs);
+    const int64_t count = i64_min(WINO_TILES, j->count - at), none[2] = {0, 0};
     real *stage = (real *)(j->work + ct_par_worker() * j->work_bytes);
     if (group < inputs)
         for (int64_t c = group * WINO_CHANNELS; c < i64_min(j->C, (group + 1) * WINO_CHANNELS); c++)
             wino_transform(j, 6, j->x + c * j->in[0] * j->in[1], j->C, j->in, j->pad, t0, count, stage,
-                           j->V + t0 + c * j->v_channel, j->v_point, GEMM_NR);
+                           j->V + at + c * j->v_channel, j->v_point, GEMM_NR);
     else
         for (int64_t o = (group - inputs) * WINO_CHANNELS; o < i64_min(j->O, (group - inputs + 1) * WINO_CHANNELS); o++)
             wino_transform(j, 4, j->y + o * j->out[0] * j->out[1], j->O, j->out, none, t0, count, stage,
-                           j->Z + t0 + o * j->z_channel, j->z_point, GEMM_NR);
+                           j->Z + at + o * j->z_channel, j->z_point, GEMM_NR);
 }
 
 static void wino_sum_chunk(void *ctx, int64_t chunk) {
@@ -393,7 +428,7 @@ static void wino_end_chunk(void *ctx, int64_t o) {
 }
 
 CT_INLINE void wino_gradient_plan(wino_job *j) {
-    wino_size(j, (j->C + j->O) / 2);
+    wino_size(j, (j->C + j->O) / 2, WINO_SUM_BYTES, 0);
     j->v_channel = j->z_channel = j->block + 16; /* planes do not begin a power of two apart */
     j->v_point = j->C * j->v_channel, j->z_point = j->O * j->z_channel;
     j->parts = j->O >= 256 ? 2 : 1;

@@ -129,6 +129,13 @@ static void implicit_run(implicit *m) {
 
 /* ---- forward ---- */
 
+/* The kernel covers the whole input once: a plain product of (N, C T) and (O, C T). */
+static int is_product(const conv_shape *s) {
+    for (int d = 0; d < 3; d++)
+        if (s->in[d] != s->k[d] || s->pad[d] != 0 || (s->dil[d] != 1 && s->k[d] > 1)) return 0;
+    return s->G == 1;
+}
+
 /* Rows too short for a vector are gathered, where there are outputs enough to pay for it. */
 static int is_narrow(const patch_view *v, int64_t outputs) { return 2 * v->grid[2] < VL && outputs > 1; }
 
@@ -155,6 +162,7 @@ static direct_job direct_forward(const conv_shape *s, const patch_view *v) {
 static int64_t forward_work(const ct_call *c) {
     const conv_shape s = forward_shape(c);
     const patch_view v = patches_of_input(&s);
+    if (is_product(&s)) return GEMM.work(s.N, s.O, s.C * s.T);
 #if !CT_REAL_DOUBLE
     if (wino_fits(&s)) return wino_work(wino_forward(&s));
 #endif
@@ -170,6 +178,12 @@ static void conv_forward(const ct_call *c) {
     const real *x = c->in[0]->data, *w = c->in[1]->data, *bias = c->nin > 2 && c->in[2] ? c->in[2]->data : NULL;
     real *y = c->out[0]->data;
     if (c->out[0]->size == 0) return;
+    if (is_product(&s)) {
+        const int64_t K = s.C * s.T;
+        const gemm_epilogue e = {bias, 0, s.activation};
+        GEMM.gemm(s.N, s.O, K, 1, x, K, 1, w, 1, K, 0, y, s.O, &e, c->work);
+        return;
+    }
 #if !CT_REAL_DOUBLE
     if (wino_fits(&s)) {
         wino_job j = wino_forward(&s);
@@ -180,8 +194,9 @@ static void conv_forward(const ct_call *c) {
 #endif
     if (!is_narrow(&v, s.Og)) {
         direct_job j = direct_forward(&s, &v);
-        j.x = x, j.bias = bias, j.y = y;
-        direct_run(&j, w, s.Og * s.Cg * s.T, s.Cg * s.T, c->work);
+        j.x = x, j.w = w, j.bias = bias, j.y = y;
+        j.w_group = s.Og * s.Cg * s.T, j.w_row = s.Cg * s.T, j.w_channel = s.T;
+        direct_run(&j, c->work);
         return;
     }
     const int64_t K = s.Cg * s.T, bytes = implicit_packed(s.Og, K);
@@ -257,18 +272,20 @@ static direct_job direct_backward(const conv_shape *s, const input_phase *at) {
 
 static int64_t input_work(const ct_call *c) {
     const conv_shape s = input_shape(c);
+    if (is_product(&s)) return GEMM.work(s.N, s.C * s.T, s.O);
 #if !CT_REAL_DOUBLE
     if (wino_fits(&s)) return wino_work(wino_backward(&s));
 #endif
     const int64_t K = s.Og * s.T;
-    int64_t most = s.G * implicit_packed(s.Cg, K) + ct_par_threads() * implicit_worker(s.Cg, K);
+    int64_t most = round_up(s.Cg * K * (int64_t)sizeof(real), 64) + s.G * implicit_packed(s.Cg, K) +
+                   ct_par_threads() * implicit_worker(s.Cg, K);
     const int64_t phases = s.stride[0] * s.stride[1] * s.stride[2];
     for (int64_t phase = 0; phase < phases; phase++) {
         input_phase at;
         if (!phase_of(&s, phase, &at)) continue;
         most = i64_max(most, direct_work(direct_backward(&s, &at)));
     }
-    return round_up(s.G * s.Cg * K * (int64_t)sizeof(real), 64) + most;
+    return round_up(s.T * (int64_t)sizeof(int32_t), 64) + most;
 }
 
 /* dy (N, O, *out), weight (O, C / G, *k) -> dx (N, C, *in) */
@@ -277,6 +294,11 @@ static void conv_backward_input(const ct_call *c) {
     const real *dy = c->in[0]->data, *w = c->in[1]->data;
     real *dx = c->out[0]->data;
     if (c->out[0]->size == 0) return;
+    if (is_product(&s)) {
+        const int64_t K = s.C * s.T;
+        GEMM.gemm(s.N, K, s.O, 1, dy, s.O, 1, w, K, 1, 0, dx, K, NULL, c->work);
+        return;
+    }
 #if !CT_REAL_DOUBLE
     if (wino_fits(&s)) {
         wino_job j = wino_backward(&s);
@@ -294,28 +316,32 @@ static void conv_backward_input(const ct_call *c) {
         if (!phase_of(&s, phase, &at)) continue;
         const patch_view v = at.v;
         const int64_t T = v.taps[0] * v.taps[1] * v.taps[2], K = s.Og * T;
-        /* A[c, (o, t)] = w[o, c, tap t of this remainder] */
-        real *A = c->work;
-        char *after = (char *)c->work + round_up(s.G * s.Cg * s.Og * s.T * (int64_t)sizeof(real), 64);
-        for (int64_t g = 0; g < s.G; g++)
-            for (int64_t ci = 0; ci < s.Cg; ci++)
-                for (int64_t o = 0; o < s.Og; o++) {
-                    const real *from = w + ((g * s.Og + o) * s.Cg + ci) * s.T;
-                    real *to = A + (g * s.Cg + ci) * K + o * T;
-                    for (int64_t a = 0; a < v.taps[0]; a++)
-                        for (int64_t b = 0; b < v.taps[1]; b++)
-                            for (int64_t e = 0; e < v.taps[2]; e++)
-                                *to++ = from[((at.first[0] + a * at.apart[0]) * s.k[1] + at.first[1] + b * at.apart[1]) *
-                                                 s.k[2] + at.first[2] + e * at.apart[2]];
-                }
+        int32_t *tap = c->work; /* t of this remainder among all taps */
+        for (int64_t a = 0; a < v.taps[0]; a++)
+            for (int64_t b = 0; b < v.taps[1]; b++)
+                for (int64_t e = 0; e < v.taps[2]; e++)
+                    *tap++ = (int32_t)(((at.first[0] + a * at.apart[0]) * s.k[1] + at.first[1] + b * at.apart[1]) * s.k[2] +
+                                       at.first[2] + e * at.apart[2]);
+        tap = c->work;
+        char *after = (char *)c->work + round_up(s.T * (int64_t)sizeof(int32_t), 64);
         if (!is_narrow(&v, s.Cg)) {
             direct_job j = direct_backward(&s, &at);
-            j.x = dy, j.y = dx;
-            direct_run(&j, A, s.Cg * K, K, after);
+            j.x = dy, j.w = w, j.y = dx, j.tap = tap;
+            j.w_group = s.Og * s.Cg * s.T, j.w_row = s.T, j.w_channel = s.Cg * s.T;
+            direct_run(&j, after);
             continue;
         }
+        /* A[c, (o, t)] = w[o, c, tap[t]] */
+        real *A = (real *)after;
+        after += round_up(s.Cg * K * (int64_t)sizeof(real), 64);
         const int64_t bytes = implicit_packed(s.Cg, K);
-        for (int64_t g = 0; g < s.G; g++) GEMM.pack_a(s.Cg, K, A + g * s.Cg * K, K, 1, (real *)(after + g * bytes));
+        for (int64_t g = 0; g < s.G; g++) {
+            for (int64_t ci = 0; ci < s.Cg; ci++)
+                for (int64_t o = 0; o < s.Og; o++)
+                    for (int64_t t = 0; t < T; t++)
+                        A[ci * K + o * T + t] = w[((g * s.Og + o) * s.Cg + ci) * s.T + tap[t]];
+            GEMM.pack_a(s.Cg, K, A, K, 1, (real *)(after + g * bytes));
+        }
         implicit m = {.s = &s,
                       .v = v,
                       .x = dy,
@@ -377,6 +403,7 @@ static dot_job dot_of(const weight_job *j) {
 }
 static int64_t weight_work(const ct_call *c) {
     const weight_job j = weight_of(c);
+    if (is_product(&j.s)) return GEMM.work(j.s.O, j.s.C * j.s.T, j.s.N);
 #if !CT_REAL_DOUBLE
     if (wino_fits(&j.s)) return wino_gradient_work(wino_forward(&j.s));
 #endif
@@ -419,6 +446,11 @@ static void conv_backward_weight(const ct_call *c) {
     real *dw = c->out[0]->data;
     j.dy = c->in[0]->data, j.x = c->in[1]->data;
     if (c->out[0]->size == 0) return;
+    if (is_product(s)) {
+        const int64_t K = s->C * s->T;
+        GEMM.gemm(s->O, K, s->N, 1, j.dy, 1, s->O, j.x, K, 1, 0, dw, K, NULL, c->work);
+        return;
+    }
 #if !CT_REAL_DOUBLE
     if (wino_fits(s)) {
         wino_job g = wino_forward(s);

@@ -155,6 +155,7 @@ def test_errors():
         corten.conv2d(corten.ones(1, 3, 2, 2), corten.ones(2, 3, 3, 3))
 
 
+@pytest.mark.filterwarnings("ignore:Using padding")
 @pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
 @pytest.mark.parametrize("padding", [2, "same", "valid"])
 def test_layer_equals_pytorch(mode, padding):
