@@ -149,6 +149,8 @@ const ct_kernel *ct_find_kernel(const char *name, int dtype) {
     if (dtype != CT_FLOAT32 && dtype != CT_FLOAT64) {
         found = ct_find_integer_kernel(name, dtype);
         if (!found && dtype >= CT_INT8 && dtype <= CT_BOOL) found = ct_find_integer_reduction(name);
+        if (!found && dtype == CT_INT64) found = find_in(chosen->table[CT_FLOAT64][CT_ID_sort], name);
+        if (!found && dtype == CT_INT64) found = find_in(chosen->table[CT_FLOAT64][CT_ID_scan], name);
         /* moving elements is the same for every dtype */
         return found ? found : find_in(chosen->table[CT_FLOAT32][CT_ID_index_move], name);
     }

@@ -41,11 +41,11 @@ CT_INLINE void v_store_tail(real *p, vreal v, vtail m) { _mm512_mask_storeu_ps(p
 #elif defined(CT_AVX2)
 typedef vint vtail;
 #define GEMM_MASKED 1
-CT_INLINE vtail v_tail(int64_t n) {
-    vtail m;
-    for (int i = 0; i < VL; i++) m[i] = i < n ? -1 : 0;
-    return m;
-}
+#if CT_REAL_DOUBLE
+CT_INLINE vtail v_tail(int64_t n) { return n > (vint){0, 1, 2, 3}; }
+#else
+CT_INLINE vtail v_tail(int64_t n) { return (int_real)n > (vint){0, 1, 2, 3, 4, 5, 6, 7}; }
+#endif
 #if CT_REAL_DOUBLE
 CT_INLINE vreal v_load_tail(const real *p, vtail m) { return (vreal)_mm256_maskload_pd(p, (__m256i)m); }
 CT_INLINE void v_store_tail(real *p, vreal v, vtail m) { _mm256_maskstore_pd(p, (__m256i)m, (__m256d)v); }

@@ -1,4 +1,5 @@
-/* scan.c: running sums, products and extremes along an axis. Outputs are contiguous, (outer, n, inner). */
+/* scan.c: running sums, products and extremes along an axis. Outputs are contiguous, (outer, n, inner). The compilation for
+ * double also serves int64. */
 #include "../include/kernel.h"
 #include "../include/par.h"
 #include "../include/strided.h"
@@ -11,6 +12,7 @@ typedef struct {
     real *y;        /* (outer, n, inner), holds x first */
     int64_t *index; /* likewise, of the extremes */
     int64_t outer, n, inner, blocks, chunks;
+    int whole; /* y is of int64 */
 } job;
 
 /* The element takes the place of the extreme so far: also an equal one, and NaN for good. */
@@ -42,19 +44,50 @@ CT_INLINE void scan_chunk(int kind, const job *j, int64_t chunk) {
             }
     }
 }
-static void sum_body(void *j, int64_t chunk) { scan_chunk(SUM, j, chunk); }
-static void prod_body(void *j, int64_t chunk) { scan_chunk(PROD, j, chunk); }
-static void max_body(void *j, int64_t chunk) { scan_chunk(MAX, j, chunk); }
-static void min_body(void *j, int64_t chunk) { scan_chunk(MIN, j, chunk); }
+/* The same of int64, which wrap around. */
+CT_INLINE void scan_whole(int kind, const job *j, int64_t chunk) {
+    par_range r = par_chunk(j->outer * j->blocks, j->chunks, chunk, 1);
+    for (int64_t u = r.begin; u < r.end; u++) {
+        const int64_t first = u % j->blocks * WIDTH, width = i64_min(WIDTH, j->inner - first);
+        const int64_t base = u / j->blocks * j->n * j->inner + first;
+        int64_t *y = (int64_t *)(void *)j->y + base, best[WIDTH], at[WIDTH];
+        for (int64_t k = 0; k < width; k++) best[k] = kind == SUM ? 0 : kind == PROD ? 1 : y[k], at[k] = 0;
+        for (int64_t i = 0; i < j->n; i++, y += j->inner)
+            for (int64_t k = 0; k < width; k++) {
+                if (kind == SUM) best[k] = (int64_t)((uint64_t)best[k] + (uint64_t)y[k]);
+                else if (kind == PROD) best[k] = (int64_t)((uint64_t)best[k] * (uint64_t)y[k]);
+                else if (kind == MAX ? y[k] >= best[k] : y[k] <= best[k]) best[k] = y[k], at[k] = i;
+                y[k] = best[k];
+                if (kind == MAX || kind == MIN) j->index[base + i * j->inner + k] = at[k];
+            }
+    }
+}
+static void sum_body(void *j, int64_t chunk) {
+    if (((const job *)j)->whole) scan_whole(SUM, j, chunk);
+    else scan_chunk(SUM, j, chunk);
+}
+static void prod_body(void *j, int64_t chunk) {
+    if (((const job *)j)->whole) scan_whole(PROD, j, chunk);
+    else scan_chunk(PROD, j, chunk);
+}
+static void max_body(void *j, int64_t chunk) {
+    if (((const job *)j)->whole) scan_whole(MAX, j, chunk);
+    else scan_chunk(MAX, j, chunk);
+}
+static void min_body(void *j, int64_t chunk) {
+    if (((const job *)j)->whole) scan_whole(MIN, j, chunk);
+    else scan_chunk(MIN, j, chunk);
+}
 
 static void run(const ct_call *call, par_body body) {
     const ct_array *y = call->out[0];
     const int axis = (int)call->ints[0];
-    job j = {.y = y->data, .index = call->nout > 1 ? call->out[1]->data : NULL, .outer = 1, .inner = 1};
+    job j = {.y = y->data, .index = call->nout > 1 ? call->out[1]->data : NULL, .outer = 1, .inner = 1,
+             .whole = y->dtype == CT_INT64};
     if (y->size == 0) return;
     j.n = y->ndim ? y->shape[axis] : 1;
     for (int i = 0; i < y->ndim; i++) *(i < axis ? &j.outer : &j.inner) *= i == axis ? 1 : y->shape[i];
-    copy_in(y->data, call->in[0]);
+    copy_in(y->data, call->in[0]); /* elements of one width, moved as they are */
     j.blocks = ceil_div(j.inner, WIDTH);
     j.chunks = i64_min(par_count(y->size, 1, MOST_CHUNKS), j.outer * j.blocks);
     if (j.chunks == 1) body(&j, 0);

@@ -1,4 +1,5 @@
 /* sort.c: stable sorting and the k greatest along an axis, with indices. NaN counts as the greatest, as in PyTorch.
+ * The compilation for double also serves int64, whose elements it moves as they are and whose keys it makes otherwise.
  *
  * Reals become unsigned integers of the same order, sorted by digits of 8 bits from the lowest up (a radix sort); short
  * rows by insertion. */
@@ -20,18 +21,24 @@ typedef struct {
     real *value;
     int64_t *index;
     int64_t outer, n, inner, k, chunks;
-    int axis, descending;
+    int axis, descending, whole;
     dims rows;  /* all dimensions but the axis */
     item *work; /* (chunks, 2, n) */
 } job;
 
-/* Bits whose unsigned order is the order of the numbers: -0 equals 0, NaN is the last. */
-CT_INLINE uint_real key_of(real x, int descending) {
+/* Bits whose unsigned order is the order of the numbers: -0 equals 0, NaN is the last. `p` points to a real, or to an
+ * int64 when `whole`. */
+CT_INLINE uint_real key_of(const real *p, int whole, int descending) {
     const int top = (int)sizeof(real) * 8 - 1;
     uint_real u;
-    x = x == 0 ? 0 : x;
-    memcpy(&u, &x, sizeof u);
-    u = x != x ? ~(uint_real)0 : u >> top ? ~u : u | (uint_real)1 << top;
+    memcpy(&u, p, sizeof u);
+    if (whole) {
+        u ^= (uint_real)1 << top;
+    } else {
+        real x = *p;
+        if (x == 0) u = 0;
+        u = x != x ? ~(uint_real)0 : u >> top ? ~u : u | (uint_real)1 << top;
+    }
     return descending ? ~u : u;
 }
 
@@ -66,10 +73,10 @@ static item *radix(item *a, item *b, int64_t n) {
 }
 
 /* The k first of the row in order, by insertion into a list of k. */
-static void first_few(item *best, int64_t k, const real *x, int64_t n, int64_t stride, int descending) {
+static void first_few(item *best, int64_t k, const real *x, int64_t n, int64_t stride, int whole, int descending) {
     int64_t have = 0;
     for (int64_t i = 0; i < n; i++) {
-        const item it = {key_of(x[i * stride], descending), (int_real)i};
+        const item it = {key_of(x + i * stride, whole, descending), (int_real)i};
         if (have == k && it.key >= best[k - 1].key) continue;
         int64_t j = have < k ? have++ : k - 1;
         for (; j > 0 && best[j - 1].key > it.key; j--) best[j] = best[j - 1];
@@ -86,15 +93,15 @@ static void chunk_body(void *ctx, int64_t chunk) {
         const real *x = (const real *)j->x->data + dims_at(&j->rows, row, NULL);
         const item *sorted = few;
         if (k < n && k <= FEW) {
-            first_few(few, k, x, n, stride, j->descending);
+            first_few(few, k, x, n, stride, j->whole, j->descending);
         } else {
-            for (int64_t i = 0; i < n; i++) a[i] = (item){key_of(x[i * stride], j->descending), (int_real)i};
+            for (int64_t i = 0; i < n; i++) a[i] = (item){key_of(x + i * stride, j->whole, j->descending), (int_real)i};
             if (n <= SHORT) insertion(a, n), sorted = a;
             else sorted = radix(a, b, n);
         }
         const int64_t to = row / j->inner * k * j->inner + row % j->inner;
         for (int64_t i = 0; i < k; i++) {
-            j->value[to + i * j->inner] = x[sorted[i].at * stride];
+            memcpy(&j->value[to + i * j->inner], &x[sorted[i].at * stride], sizeof(real));
             j->index[to + i * j->inner] = sorted[i].at;
         }
     }
@@ -102,7 +109,7 @@ static void chunk_body(void *ctx, int64_t chunk) {
 
 static void job_start(job *j, const ct_call *call, int axis, int64_t k, int descending) {
     const ct_array *x = call->in[0];
-    j->x = x, j->axis = axis, j->descending = descending;
+    j->x = x, j->axis = axis, j->descending = descending, j->whole = x->dtype == CT_INT64;
     j->n = x->ndim ? x->shape[axis] : 1, j->k = k < 0 ? j->n : k, j->outer = j->inner = 1, j->rows.n = 0;
     for (int i = 0; i < x->ndim; i++) {
         if (i == axis) continue;

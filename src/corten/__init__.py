@@ -76,7 +76,7 @@ newaxis = None
 
 globals().update(_FUNCTIONS)
 
-_LAZY = ("nn", "optim", "data", "learn", "train", "vision", "text", "linalg", "fft", "func", "serialization")
+_LAZY = ("nn", "optim", "data", "learn", "train", "vision", "text", "linalg", "fft", "special", "func", "serialization")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,23 +1,38 @@
 """The op declarations, one module a family. Importing this package fills the registry."""
 
 from corten._core import core
-from corten.ops import (  # noqa: F401
+from corten.ops import (  # noqa: F401  # noqa: F401  (these stand on the ones above)
     activation,
     attention,
     compare,
+    complex,
+    composite,
     conv,
     create,
+    einsum,
+    elementary,
+    factor,
+    fourier,
     indexing,
+    inspect,
+    linalg,
     loss,
     matmul,
+    matrix,
     norm,
     pointwise,
     pooling,
     random,
     recurrent,
     reduce,
+    scan,
+    shape,
+    signal,
+    sort,
+    special,
+    statistics,
     view,
-)
+)  # isort: skip
 from corten.ops.declare import FUNCTIONS, op
 
 __all__ = ["FUNCTIONS", "op"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from corten._core import core
 from corten.ops.declare import function, op
 from corten.ops.view import transpose, unsqueeze, view_op
 
@@ -52,6 +53,22 @@ linear_op = op(
 )  # fmt: skip
 
 
+def _exact(a: Any, b: Any) -> Any:
+    import numpy as np
+
+    return core.from_numpy(np.asarray(a.detach().numpy() @ b.detach().numpy()))
+
+
+exact_matmul = op(
+    "exact_matmul(input, other) -> out", impl=_exact, function=False, sums_down=True,
+    meta=lambda a, b: core.empty(tuple(matmul_op(core.empty(a.shape, device="meta"), core.empty(b.shape, device="meta")).shape),
+                                 dtype=a.dtype, device="meta"),
+    vjp=(lambda g, other: exact_matmul(g, transpose(other, -2, -1).conj()),
+         lambda g, input: exact_matmul(transpose(input, -2, -1).conj(), g)),
+    doc="Matrix product of integers or complex numbers, by NumPy.",
+)  # fmt: skip
+
+
 @function(method=True)
 def matmul(input: Any, other: Any) -> Any:
     """Matrix product; vectors stand for rows on the left and columns on the right, batch dimensions broadcast.
@@ -70,14 +87,15 @@ def matmul(input: Any, other: Any) -> Any:
     n, m = input.ndim, other.ndim
     if input.dtype is not other.dtype:
         raise RuntimeError(f"[matmul] got dtypes {input.dtype} and {other.dtype}, expected the same")
+    product = matmul_op if input.is_floating_point() else exact_matmul
     if n >= 2 and m >= 2:
-        return matmul_op(input, other)
+        return product(input, other)
     if n == 0 or m == 0:
         raise RuntimeError(f"[matmul] got {n}-d and {m}-d tensors, expected at least 1-d ones")
     if input.shape[-1] != other.shape[0 if m == 1 else -2]:
         raise RuntimeError(f"[matmul] {tuple(input.shape)} @ {tuple(other.shape)}: inner dimensions {input.shape[-1]} and "
                            f"{other.shape[0 if m == 1 else -2]} differ")  # fmt: skip
-    out = matmul_op(unsqueeze(input, 0) if n == 1 else input, unsqueeze(other, 1) if m == 1 else other)
+    out = product(unsqueeze(input, 0) if n == 1 else input, unsqueeze(other, 1) if m == 1 else other)
     shape = tuple(out.shape)
     if m == 1:
         shape = shape[:-1]
@@ -116,17 +134,3 @@ def dot(input: Any, tensor: Any) -> Any:
     if input.ndim != 1 or tensor.ndim != 1 or input.shape != tensor.shape:
         raise RuntimeError(f"[dot] got {tuple(input.shape)} and {tuple(tensor.shape)}, expected vectors of one length")
     return matmul(input, tensor)
-
-
-@function(method=True)
-def outer(input: Any, vec2: Any) -> Any:
-    """Outer product of two vectors."""
-    return unsqueeze(input, 1) * unsqueeze(vec2, 0)
-
-
-@function(method=True)
-def addmm(input: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
-    """Matrix product added: :math:`\\beta C + \\alpha A B`."""
-    product = mm(mat1, mat2)
-    product = product if alpha == 1 else product * alpha
-    return product + (input if beta == 1 else input * beta) if beta != 0 else product

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from corten._core.core import REGISTRY, Op
-from corten.ops.declare import function, op
+from corten.ops.declare import FUNCTIONS, function, op
 
 SQRT_PI = math.sqrt(math.pi)
 
@@ -296,8 +296,14 @@ erfinv = unary("erfinv", lambda g, out: g * (SQRT_PI / 2) * exp(out * out),
 lgamma = unary("lgamma", lambda g, input: g * digamma(input),
                lambda xp, input: __import__("scipy.special", fromlist=["gammaln"]).gammaln(input),
                "Logarithm of the absolute value of the gamma function.")  # fmt: skip
-digamma = unary("digamma", None, lambda xp, input: __import__("scipy.special", fromlist=["digamma"]).digamma(input),
+digamma = unary("digamma", lambda g, input: g * trigamma(input), lambda xp, input: __import__("scipy.special", fromlist=["digamma"]).digamma(input),
                 "Derivative of the logarithm of the gamma function.")  # fmt: skip
+
+
+def trigamma(x: Any) -> Any:
+    """Derivative of the digamma function, which another module declares."""
+    return FUNCTIONS["polygamma"](1, x)
+
 
 # ---- limits
 
@@ -428,19 +434,12 @@ def round(input: Any, *, decimals: int = 0) -> Any:
     return round_op(input * scale) / scale
 
 
-@function(method=True)
-def logit(input: Any, eps: float | None = None) -> Any:
-    """Logarithm of the odds: :math:`\\log(x / (1 - x))`, with x limited to [eps, 1 - eps]."""
-    x = input if eps is None else clamp(input, eps, 1 - eps)
-    return log(x / (1 - x))
-
-
 for _name, _fn in {"divide": div, "true_divide": div, "subtract": sub, "clip": clamp}.items():
     function(_fn, name=_name, method=True)
 
 
 def bind_inplace() -> None:
-    """The in-place methods of add, sub, div and clamp, which are functions over several ops."""
+    """The in-place methods of add, sub and div, which are functions over several ops."""
     from corten.tensor import Tensor
 
     add_, sub_, div_ = (REGISTRY[n + "_"] for n in ("add", "sub", "div"))
@@ -448,5 +447,4 @@ def bind_inplace() -> None:
     Tensor.sub_ = lambda self, other, *, alpha=1: sub_(self, other if alpha == 1 else other * alpha)
     Tensor.div_ = lambda self, other, *, rounding_mode=None: (
         div_(self, other) if rounding_mode is None else self.copy_(div(self, other, rounding_mode=rounding_mode)))
-    Tensor.clamp_ = lambda self, min=None, max=None: self.copy_(clamp(self, min, max))
-    Tensor.subtract_, Tensor.divide_, Tensor.true_divide_, Tensor.clip_ = Tensor.sub_, Tensor.div_, Tensor.div_, Tensor.clamp_
+    Tensor.subtract_, Tensor.divide_, Tensor.true_divide_ = Tensor.sub_, Tensor.div_, Tensor.div_

@@ -258,7 +258,7 @@ def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None
     return finish(bernoulli_op(probability.detach(), seed=seed, offset=offset), out, False)
 
 
-@function
+@function(method=True)
 def multinomial(input: Any, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Any:
     """Indices drawn with probabilities in proportion to the weights of each row, (C) or (N, C).
 
@@ -321,3 +321,41 @@ def dropout_apply(input: Any, p: float, generator: Generator | None = None) -> A
     """Dropout in training: see :func:`corten.nn.functional.dropout`."""
     seed, offset = (generator or default_generator).next_call()
     return dropout_op(input, p=p, seed=seed, offset=offset)[0]
+
+
+@function
+def poisson(input: Any, generator: Generator | None = None) -> Any:
+    """Poisson numbers of the given rates: events of exponential gaps up to 1, for large rates by their count in float64."""
+    if not input.is_floating_point():
+        raise RuntimeError(f"[poisson] got {input.dtype}, expected a floating-point dtype")
+    if bool((input < 0).any()):
+        raise RuntimeError("[poisson] expected rates from 0")
+    return inverse_sample("pdtrik", generator, input, lambda cdf, k, rate: cdf.pdtr(k, rate))
+
+
+@function
+def binomial(count: Any, prob: Any, generator: Generator | None = None) -> Any:
+    """How many of ``count`` trials succeed, each with probability ``prob``."""
+    if bool((count < 0).any()) or bool(((prob < 0) | (prob > 1)).any()):
+        raise RuntimeError("[binomial] expected counts from 0 and probabilities of [0, 1]")
+    count, prob = count + 0 * prob, prob + 0 * count
+    return inverse_sample("bdtrik", generator, count, lambda cdf, k, n, p: cdf.bdtr(k, n, p), prob)
+
+
+def inverse_sample(inverse: str, generator: Generator | None, first: Any, cdf: Any, *others: Any) -> Any:
+    """Counts by the inverse distribution function of uniform numbers: the least k with F(k) >= u."""
+    import numpy as np
+    import scipy.special
+
+    float64 = core._dtype_by_name("float64")
+    u = sample(uniform_op, tuple(first.shape), float64, generator, low=0.0, high=1.0).numpy()
+    parameters = [x.detach().to(float64).numpy() for x in (first, *others)]
+    with np.errstate(all="ignore"):
+        k = np.floor(np.nan_to_num(getattr(scipy.special, inverse)(u, *parameters))).clip(0)
+        k = np.where((k > 0) & (cdf(scipy.special, k - 1, *parameters) >= u), k - 1, k)
+        k = np.where(cdf(scipy.special, k, *parameters) < u, k + 1, k)
+        if others:  # certain failure and success have no distribution function
+            k = np.where(parameters[1] <= 0, 0, np.where(parameters[1] >= 1, parameters[0], np.minimum(k, parameters[0])))
+        else:
+            k = np.where(parameters[0] <= 0, 0, k)
+    return core.from_numpy(np.asarray(k)).to(first.dtype)

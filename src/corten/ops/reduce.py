@@ -182,40 +182,88 @@ argmax = arg_extreme("argmax", "Index of the first largest element, in the flatt
 argmin = arg_extreme("argmin", "Index of the first smallest element, in the flattened tensor or along a dimension.")
 
 
-@function(method=True)
-def var(input: Any, dim: Any = None, unbiased: bool | None = None, *, correction: float = 1, keepdim: bool = False) -> Any:
-    """Variance over all elements or some dimensions: :math:`\\sum (x - \\bar x)^2 / (n - c)`.
+# ---- moments: one pass, by the pairwise update of Chan, Golub and LeVeque (1979)
 
-    Examples
-    --------
-    >>> import corten
-    >>> corten.tensor([1.0, 2.0, 3.0]).var()
-    tensor(1.)
-    """
+
+def degrees(shape: Sequence[int], dim: Any, correction: float) -> float:
+    """:math:`n - c`, not below 0."""
+    return max(count(shape, dim) - correction, 0)
+
+
+def centred_slope(g: Any, input: Any, dim: Any, keepdim: bool, correction: float) -> Any:
+    """:math:`2 g (x - \\bar x) / (n - c)`: the gradient of the variance."""
+    shape = tuple(input.shape)
+    d = degrees(shape, dim, correction)
+    return spread(g * (2 / d if d else math.inf), shape, dim, keepdim) * (input - mean_op(input, dim, True))
+
+
+def root_slope(g: Any, out: Any) -> Any:
+    """:math:`g / 2s`, and 0 where the deviation s is 0."""
+    flat = out == 0
+    return (g / (2 * (out + flat.to(out.dtype)))) * (1 - flat.to(out.dtype))
+
+
+def moment(name: str, root: bool, doc: str) -> tuple[Any, Any]:
+    """The reduction of one moment, and that of it together with the mean."""
+    def reference(xp: Any, input: Any, dim: Any, keepdim: bool, correction: float) -> Any:
+        return getattr(xp, name)(input, axis=dim, keepdims=keepdim, ddof=correction)
+
+    one = op(f"{name}_op(input, dim: dims = None, keepdim: bool = False, correction: float = 1) -> out", shape="reduce",
+             dtype="floating", kernel=name, function=False, reference=reference, doc=doc,
+             vjp=(lambda g, input, out, dim, keepdim, correction:
+                  centred_slope(root_slope(g, out), input, dim, keepdim, correction)) if root else
+             lambda g, input, dim, keepdim, correction: centred_slope(g, input, dim, keepdim, correction))  # fmt: skip
+    both = op(f"{name}_mean_op(input, dim: dims = None, keepdim: bool = False, correction: float = 1) -> out, mean",
+              shape="reduce", dtype="floating", kernel=f"{name}_mean", function=False, doc=f"{doc} Also the mean.",
+              vjp=lambda g_out, g_mean, input, out, dim, keepdim, correction:
+              (0 if g_out is None else centred_slope(root_slope(g_out, out) if root else g_out, input, dim, keepdim, correction))
+              + (0 if g_mean is None else spread(g_mean / max(count(input.shape, dim), 1), tuple(input.shape), dim, keepdim)))  # fmt: skip
+    return one, both
+
+
+var_op, var_mean_op = moment("var", False, "Variance over dimensions.")
+std_op, std_mean_op = moment("std", True, "Standard deviation over dimensions.")
+
+
+def moment_arguments(dim: Any, unbiased: bool | None, correction: float | None) -> tuple[Any, float]:
+    """Dimensions and correction, from PyTorch's forms of a call."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     if unbiased is not None:
         correction = 1 if unbiased else 0
-    n = count(input.shape, dim)
-    centred = input - mean_op(input, dim, True)
-    degrees = max(n - correction, 0)
-    total = sum_op(centred * centred, dim, keepdim)
-    return total / degrees if degrees else total / 0.0
+    return dim, 1 if correction is None else correction
 
 
-@function(method=True)
-def std(input: Any, dim: Any = None, unbiased: bool | None = None, *, correction: float = 1, keepdim: bool = False) -> Any:
-    """Standard deviation: the square root of :func:`var`."""
-    return var(input, dim, unbiased, correction=correction, keepdim=keepdim).sqrt()
+def publish_moment(name: str, made: Any, doc: str, mean_too: bool = False) -> Any:
+    def run(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
+            correction: float | None = None) -> Any:  # fmt: skip
+        dim, correction = moment_arguments(dim, unbiased, correction)
+        return made(input, dim, keepdim, correction)
+
+    run.__name__ = run.__qualname__ = name
+    run.__doc__ = f"""{doc}
+
+    Parameters
+    ----------
+    dim : int or ints, optional
+        Dimensions to reduce; all when left out.
+    unbiased : bool, optional
+        True for correction 1, False for 0.
+    keepdim : bool
+        Keep them with size 1.
+    correction : number
+        c in :math:`\\sum (x - \\bar x)^2 / (n - c)`.
+
+    Examples
+    --------
+    >>> import corten
+    >>> corten.{name}(corten.tensor([1.0, 2.0, 3.0]))
+    {"(tensor(1.), tensor(2.))" if mean_too else "tensor(1.)"}
+    """
+    return function(run, method=not mean_too)
 
 
-@function
-def var_mean(input: Any, dim: Any = None, *, correction: float = 1, keepdim: bool = False) -> tuple[Any, Any]:
-    """Variance and mean."""
-    return var(input, dim, correction=correction, keepdim=keepdim), mean_op(input, dim, keepdim)
-
-
-@function
-def std_mean(input: Any, dim: Any = None, *, correction: float = 1, keepdim: bool = False) -> tuple[Any, Any]:
-    """Standard deviation and mean."""
-    return std(input, dim, correction=correction, keepdim=keepdim), mean_op(input, dim, keepdim)
+var = publish_moment("var", var_op, "Variance over all elements or some dimensions.")
+std = publish_moment("std", std_op, "Standard deviation over all elements or some dimensions.")
+var_mean = publish_moment("var_mean", var_mean_op, "Variance and mean.", True)
+std_mean = publish_moment("std_mean", std_mean_op, "Standard deviation and mean.", True)

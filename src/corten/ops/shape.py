@@ -1,0 +1,633 @@
+"""Copies in another arrangement, joining and cutting, diagonals and triangles, in-place changes of shape."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from corten._core import core
+from corten.ops.composite import INT64, composite, from_array, is_tensor
+from corten.ops.declare import FUNCTIONS, function, op
+from corten.ops.view import (
+    as_strided,
+    as_strided_scatter,
+    cat,
+    core_wrap,
+    diagonal,
+    expand_op,
+    flat,
+    index_basic,
+    narrow_op,
+    permute_op,
+    reshape,
+    select,
+    split,
+    stack,
+    transpose,
+    unsqueeze,
+    view_op,
+)
+from corten.tensor import Tensor
+
+# ---- whole-array moves
+
+
+def mask_of(name: str, dims: Any, ndim: int) -> int:
+    """A bit for each named dimension."""
+    mask = 0
+    for d in dims:
+        bit = 1 << core_wrap(d, ndim, name)
+        if mask & bit:
+            raise RuntimeError(f"[{name}] dimension {d} is named twice in {tuple(dims)}")
+        mask |= bit
+    return mask
+
+
+flip_op = op("flip_op(input, mask: int) -> out", shape="same", kernel="flip", function=False,
+             vjp=lambda g, mask: flip_op(g, mask),
+             reference=lambda xp, input, mask: xp.flip(input, tuple(i for i in range(input.ndim) if mask >> i & 1)),
+             doc="Dimensions in reverse; bit i of the mask stands for dimension i.")  # fmt: skip
+roll_op = op("roll_op(input, dim: dim, shift: int) -> out", shape="same", kernel="roll", function=False,
+             vjp=lambda g, dim, shift: roll_op(g, dim, -shift),
+             reference=lambda xp, input, dim, shift: xp.roll(input, shift, dim),
+             doc="A dimension moved round by a shift.")  # fmt: skip
+
+
+def triangle(name: str, side: str) -> Any:
+    made = op(f"{name}_op(input, diagonal: int) -> out", shape="same", kernel=name, function=False,
+              vjp=(lambda g, diagonal: triu_op(g, diagonal)) if name == "triu" else (lambda g, diagonal: tril_op(g, diagonal)),
+              reference=lambda xp, input, diagonal: getattr(xp, name)(input, diagonal),
+              doc=f"Matrices with 0 {side} a diagonal.")  # fmt: skip
+
+    def run(input: Any, diagonal: int = 0) -> Any:
+        if input.ndim < 2:
+            raise RuntimeError(f"[{name}] got {input.ndim} dimensions, expected at least 2")
+        return made(input, diagonal)
+
+    run.__name__ = run.__qualname__ = name
+    run.__doc__ = f"The input with 0 {side} a diagonal of its last two dimensions."
+    composite(run, inplace=True, out=True)
+    return made
+
+
+triu_op, tril_op = triangle("triu", "below"), triangle("tril", "above")
+
+
+@composite
+def flip(input: Any, *dims: Any) -> Any:
+    """Dimensions in reverse order, as a copy.
+
+    Examples
+    --------
+    >>> import corten
+    >>> corten.flip(corten.tensor([1, 2, 3]), (0,))
+    tensor([3, 2, 1])
+    """
+    return flip_op(input, mask_of("flip", flat(dims), input.ndim))
+
+
+@composite
+def fliplr(input: Any) -> Any:
+    """The second dimension in reverse order."""
+    if input.ndim < 2:
+        raise RuntimeError(f"[fliplr] got {input.ndim} dimensions, expected at least 2")
+    return flip_op(input, 2)
+
+
+@composite
+def flipud(input: Any) -> Any:
+    """The first dimension in reverse order."""
+    if input.ndim < 1:
+        raise RuntimeError("[flipud] got no dimensions, expected at least 1")
+    return flip_op(input, 1)
+
+
+@composite
+def roll(input: Any, shifts: Any, dims: Any = None) -> Any:
+    """Dimensions moved round; without ``dims``, the flattened tensor.
+
+    Examples
+    --------
+    >>> import corten
+    >>> corten.roll(corten.tensor([1, 2, 3]), 1)
+    tensor([3, 1, 2])
+    """
+    shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
+    dims = () if dims is None else (dims,) if isinstance(dims, int) else tuple(dims)
+    if not shifts:
+        raise RuntimeError("[roll] expected at least one shift")
+    if not dims and len(shifts) == 1:
+        return reshape(roll(reshape(input, (-1,)) if input.numel() else input, shifts, (0,)), tuple(input.shape)) \
+            if input.ndim and input.numel() else input.clone()  # fmt: skip
+    if len(shifts) != len(dims):
+        raise RuntimeError(f"[roll] got {len(shifts)} shifts for {len(dims)} dimensions")
+    for shift, d in zip(shifts, dims, strict=True):
+        core_wrap(d, input.ndim, "roll")
+        if input.numel() and input.ndim:
+            input = roll_op(input, d, shift)
+    return input
+
+
+@composite
+def rot90(input: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Any:
+    """Turned by 90 degrees ``k`` times, in the plane of two dimensions, from the first towards the second."""
+    if (
+        len(dims) != 2
+        or input.ndim < 2
+        or core_wrap(dims[0], input.ndim, "rot90") == core_wrap(dims[1], input.ndim, "rot90")
+    ):
+        raise RuntimeError(f"[rot90] got dims {tuple(dims)} for {input.ndim} dimensions, expected two different ones")
+    a, b = dims
+    if k % 4 == 0:
+        return input.clone()
+    if k % 4 == 2:
+        return flip(input, a, b)
+    return transpose(flip(input, b), a, b).contiguous() if k % 4 == 1 else flip(transpose(input, a, b), b)
+
+
+@composite
+def repeat(input: Any, *repeats: Any) -> Any:
+    """The tensor laid out several times along each dimension.
+
+    Examples
+    --------
+    >>> import corten
+    >>> corten.tensor([1, 2]).repeat(2, 2)
+    tensor([[1, 2, 1, 2],
+            [1, 2, 1, 2]])
+    """
+    times = flat(repeats)
+    if len(times) < input.ndim:
+        raise RuntimeError(f"[repeat] got {len(times)} repeats for {input.ndim} dimensions, expected at least as many")
+    if min(times, default=0) < 0:
+        raise RuntimeError(f"[repeat] got {times}, expected numbers from 0")
+    shape = (1,) * (len(times) - input.ndim) + tuple(input.shape)
+    x = reshape(input, shape)
+    for d, t in enumerate(times):  # one dimension at a time: a tensor has at most eight
+        if t == 1:
+            continue
+        size = x.shape[d]
+        x = unsqueeze(x, d)
+        x = expand_op(x, (*x.shape[:d], t, *x.shape[d + 1 :]))
+        x = reshape(x, (*x.shape[:d], t * size, *x.shape[d + 2 :]))
+    return x if x is not input and any(t != 1 for t in times) else x.clone()
+
+
+del FUNCTIONS["repeat"]  # a method only
+
+
+@composite
+def tile(input: Any, *dims: Any) -> Any:
+    """The tensor laid out several times; missing repeats are 1."""
+    times = flat(dims)
+    return repeat(input, (1,) * (input.ndim - len(times)) + times)
+
+
+@composite
+def repeat_interleave(
+    input: Any, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
+) -> Any:
+    """Each element (or slice along ``dim``) several times in a row; a tensor alone gives indices repeated so.
+
+    Examples
+    --------
+    >>> import corten
+    >>> corten.repeat_interleave(corten.tensor([1, 2]), 2)
+    tensor([1, 1, 2, 2])
+    """
+    if repeats is None:
+        return repeated_indices(input)
+    x = reshape(input, (-1,)) if dim is None else input
+    d = 0 if dim is None else core_wrap(dim, x.ndim, "repeat_interleave")
+    if isinstance(repeats, int) or repeats.numel() == 1:
+        times = int(repeats)
+        if times < 0:
+            raise RuntimeError(f"[repeat_interleave] got {times}, expected a number from 0")
+        x = unsqueeze(x, d + 1)
+        x = expand_op(x, (*x.shape[: d + 1], times, *x.shape[d + 2 :]))
+        return reshape(x, (*x.shape[:d], x.shape[d] * times, *x.shape[d + 2 :]))
+    if repeats.ndim != 1 or repeats.shape[0] != x.shape[d]:
+        raise RuntimeError(
+            f"[repeat_interleave] got repeats {tuple(repeats.shape)} for a dimension of size {x.shape[d]}"
+        )
+    return x.index_select(d, repeated_indices(repeats).to(INT64))
+
+
+def repeated_indices(repeats: Any) -> Any:
+    """0, 1, ... each as often as it says."""
+    import numpy as np
+
+    counts = repeats.numpy()
+    if repeats.ndim != 1 or repeats.is_floating_point() or (counts.size and counts.min() < 0):
+        raise RuntimeError("[repeat_interleave] expected a vector of integers from 0")
+    return from_array(np.repeat(np.arange(counts.size, dtype=counts.dtype), counts))
+
+
+# ---- diagonals
+
+
+@composite
+def diag_embed(input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
+    """Matrices whose diagonals are the last dimension, 0 elsewhere."""
+    n = input.ndim + 1
+    a, b = core_wrap(dim1, n, "diag_embed"), core_wrap(dim2, n, "diag_embed")
+    if a == b:
+        raise RuntimeError(f"[diag_embed] dim1 and dim2 are both {a}")
+    size = input.shape[-1] + abs(offset)
+    shape = list(input.shape[:-1])
+    for d in sorted((a, b)):
+        shape.insert(d, size)
+    return FUNCTIONS["diagonal_scatter"](
+        core.zeros(tuple(shape), dtype=input.dtype, device=input.device), input, offset, a, b
+    )
+
+
+@composite(out=True)
+def diag(input: Any, diagonal: int = 0) -> Any:
+    """The diagonal of a matrix as a copy, or a matrix with a vector on its diagonal."""
+    if input.ndim == 1:
+        return diag_embed(input, diagonal)
+    if input.ndim != 2:
+        raise RuntimeError(f"[diag] got {input.ndim} dimensions, expected 1 or 2")
+    return FUNCTIONS["diagonal"](input, diagonal).clone()
+
+
+@composite
+def diagflat(input: Any, offset: int = 0) -> Any:
+    """A matrix with all elements on its diagonal."""
+    return diag_embed(reshape(input, (-1,)), offset)
+
+
+@composite
+def trace(input: Any) -> Any:
+    """Sum of the diagonal of a matrix."""
+    if input.ndim != 2:
+        raise RuntimeError(f"[trace] got {input.ndim} dimensions, expected a matrix")
+    return diagonal(input).sum()
+
+
+@composite
+def diagonal_scatter(input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
+    """A copy with the values of a diagonal replaced."""
+    x = input.contiguous()
+    return replaced("diagonal_scatter", x, diagonal(x.detach(), offset, dim1, dim2), src)
+
+
+def replaced(name: str, input: Any, piece: Any, src: Any) -> Any:
+    """The input with what a view of it shows replaced by other values."""
+    if piece.shape != src.shape:
+        raise RuntimeError(f"[{name}] got values {tuple(src.shape)}, expected {tuple(piece.shape)}")
+    place = piece.storage_offset() - input.storage_offset()
+    return as_strided_scatter(input, src.to(input.dtype), tuple(piece.shape), tuple(piece.stride()), place)
+
+
+@composite
+def slice_scatter(
+    input: Any, src: Any, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Any:
+    """A copy with a slice of one dimension replaced."""
+    x = input.contiguous()
+    key = (slice(None),) * core_wrap(dim, input.ndim, "slice_scatter") + (slice(start, end, step),)
+    return replaced("slice_scatter", x, x.detach()[key], src)
+
+
+@composite
+def select_scatter(input: Any, src: Any, dim: int, index: int) -> Any:
+    """A copy with one index of a dimension replaced."""
+    x = input.contiguous()
+    return replaced("select_scatter", x, select(x.detach(), dim, index), src)
+
+
+@composite(name="as_strided_scatter")
+def strided_scatter(input: Any, src: Any, size: Any, stride: Any, storage_offset: int | None = None) -> Any:
+    """A copy with what a strided view shows replaced."""
+    x = input.contiguous()
+    return as_strided_scatter(x, src, flat((size,)), flat((stride,)), storage_offset or 0)
+
+
+def fill_diagonal_(self: Any, fill_value: Any, wrap: bool = False) -> Any:
+    """Write one value on the main diagonal; ``wrap`` begins anew below a tall matrix."""
+    if self.ndim < 2 or (self.ndim > 2 and len(set(self.shape)) > 1):
+        raise RuntimeError(f"[fill_diagonal_] got {tuple(self.shape)}, expected a matrix or equal sizes")
+    step = sum(self.stride())
+    n = min(self.shape)
+    if wrap and self.ndim == 2 and self.shape[0] > self.shape[1] + 1 and self.is_contiguous():
+        step, n = self.shape[1] + 1, -(-self.numel() // (self.shape[1] + 1))
+    as_strided(self, (n,), (step,), self.storage_offset()).fill_(fill_value)
+    return self
+
+
+# ---- joining
+
+
+def at_least(name: str, ndim: int, place: Any) -> Any:
+    def run(*tensors: Any) -> Any:
+        items = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
+        made = tuple(place(x if is_tensor(x) else core.tensor(x)) for x in items)
+        return made[0] if len(tensors) == 1 and is_tensor(tensors[0]) else made
+
+    run.__name__ = run.__qualname__ = name
+    run.__doc__ = f"Tensors with at least {ndim} dimension{'s' if ndim > 1 else ''}."
+    return composite(run, method=False)
+
+
+atleast_1d = at_least("atleast_1d", 1, lambda x: x if x.ndim else reshape(x, (1,)))
+atleast_2d = at_least(
+    "atleast_2d", 2, lambda x: x if x.ndim > 1 else reshape(x, (1, -1)) if x.numel() else x.reshape(1, 0)
+)
+atleast_3d = at_least("atleast_3d", 3, lambda x: x if x.ndim > 2 else unsqueeze(x, 2) if x.ndim == 2
+                      else x.reshape(1, x.numel(), 1))  # fmt: skip
+
+
+@composite(method=False, out=True)
+def hstack(tensors: Any) -> Any:
+    """Tensors side by side: along the second dimension, vectors along their only one."""
+    items = atleast_1d(list(tensors))
+    return cat(items, 0 if items and items[0].ndim == 1 else 1)
+
+
+@composite(method=False, out=True, alias=("row_stack",))
+def vstack(tensors: Any) -> Any:
+    """Tensors below each other: along the first dimension; vectors are rows."""
+    return cat(atleast_2d(list(tensors)), 0)
+
+
+@composite(method=False, out=True)
+def dstack(tensors: Any) -> Any:
+    """Tensors behind each other: along the third dimension."""
+    return cat(atleast_3d(list(tensors)), 2)
+
+
+@composite(method=False, out=True)
+def column_stack(tensors: Any) -> Any:
+    """Vectors as columns beside each other; matrices as they are."""
+    return hstack([x if x.ndim > 1 else reshape(x, (x.numel(), 1)) for x in tensors])
+
+
+@composite(method=False)
+def block_diag(*tensors: Any) -> Any:
+    """Matrices along the diagonal of one, 0 elsewhere."""
+    items = [x if x.ndim == 2 else reshape(x, (1, x.numel())) for x in tensors]
+    if not items:
+        return core.empty(1, 0)
+    if any(x.ndim > 2 for x in tensors):
+        raise RuntimeError("[block_diag] expected tensors of at most 2 dimensions")
+    width, at, rows = sum(x.shape[1] for x in items), 0, []
+    dtype = items[0].dtype
+    for x in items:
+        dtype = core.promote_types(dtype, x.dtype)
+    for x in items:
+        left, right = (
+            core.zeros(x.shape[0], at, dtype=dtype),
+            core.zeros(x.shape[0], width - at - x.shape[1], dtype=dtype),
+        )
+        rows.append(cat([left, x.to(dtype), right], 1))
+        at += x.shape[1]
+    return cat(rows, 0)
+
+
+@composite(method=False)
+def broadcast_shapes(*shapes: Any) -> Any:
+    """The shape that shapes broadcast to."""
+    out: list[int] = []
+    for shape in shapes:
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        out = [1] * (len(shape) - len(out)) + out
+        for i, s in enumerate(shape, len(out) - len(shape)):
+            if s < 0:
+                raise RuntimeError(f"[broadcast_shapes] got a negative size in {shape}")
+            if out[i] not in (1, s) and s != 1:
+                raise RuntimeError(f"[broadcast_shapes] shapes {shapes} do not broadcast")
+            out[i] = out[i] if s == 1 else s
+    return core.Size(out)
+
+
+@composite(method=False)
+def broadcast_tensors(*tensors: Any) -> tuple[Any, ...]:
+    """Tensors expanded to their common shape."""
+    items = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
+    shape = broadcast_shapes(*[x.shape for x in items])
+    return tuple(expand_op(x, tuple(shape)) for x in items)
+
+
+@composite(method=False)
+def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Any, ...]:
+    """Coordinates of a grid from its axes; ``indexing='xy'`` exchanges the first two dimensions.
+
+    Examples
+    --------
+    >>> import corten
+    >>> x, y = corten.meshgrid(corten.tensor([1, 2]), corten.tensor([3, 4]), indexing="ij")
+    >>> y
+    tensor([[3, 4],
+            [3, 4]])
+    """
+    axes = list(tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors)
+    if indexing not in ("ij", "xy"):
+        raise RuntimeError(f"[meshgrid] got indexing={indexing!r}, expected 'ij' or 'xy'")
+    if not axes or any(a.ndim > 1 for a in axes):
+        raise RuntimeError("[meshgrid] expected vectors")
+    if any(a.dtype is not axes[0].dtype for a in axes):
+        raise RuntimeError("[meshgrid] expected vectors of one dtype")
+    swap = indexing == "xy" and len(axes) > 1
+    if swap:
+        axes[0], axes[1] = axes[1], axes[0]
+    sizes = tuple(a.numel() for a in axes)
+    out = [
+        expand_op(reshape(a, tuple(-1 if i == k else 1 for i in range(len(axes)))), sizes) for k, a in enumerate(axes)
+    ]
+    if swap:
+        out[0], out[1] = out[1], out[0]
+    return tuple(out)
+
+
+@composite(method=False)
+def cartesian_prod(*tensors: Any) -> Any:
+    """All tuples of one element of each vector, a row each."""
+    if len(tensors) == 1:
+        return tensors[0]
+    return stack([reshape(g, (-1,)) for g in meshgrid(*tensors)], 1)
+
+
+@composite(method=False)
+def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
+    """All choices of r elements of a vector in their order, a row each."""
+    import itertools
+
+    if input.ndim != 1:
+        raise RuntimeError(f"[combinations] got {input.ndim} dimensions, expected a vector")
+    pick = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    rows = list(pick(range(input.numel()), r))
+    if not rows or r == 0:
+        return core.empty(0 if r == 0 else 0, *([r] if r else []), dtype=input.dtype)
+    index = core.tensor(rows, dtype=INT64)
+    return reshape(input.index_select(0, reshape(index, (-1,))), (len(rows), r))
+
+
+# ---- cutting
+
+
+@composite
+def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> tuple[Any, ...]:
+    """Pieces cut at indices, or a number of them as equal as possible, as views."""
+    if input.ndim == 0:
+        raise RuntimeError("[tensor_split] got a tensor without dimensions, expected at least one")
+    d = core_wrap(dim, input.ndim, "tensor_split")
+    n = input.shape[d]
+    where = indices_or_sections.tolist() if is_tensor(indices_or_sections) else indices_or_sections
+    if isinstance(where, int):
+        if where < 1:
+            raise RuntimeError(f"[tensor_split] got {where} sections, expected at least 1")
+        small, more = divmod(n, where)
+        sizes = [small + (i < more) for i in range(where)]
+        starts = [sum(sizes[:i]) for i in range(where)]
+        return tuple(narrow_op(input, d, a, s) for a, s in zip(starts, sizes, strict=True))
+    cuts = [0, *where, n]
+    keys = [
+        slice(a if i else 0, b if i < len(cuts) - 2 else n)
+        for i, (a, b) in enumerate(zip(cuts, cuts[1:], strict=False))
+    ]
+    spans = [k.indices(n) for k in keys]
+    return tuple(narrow_op(input, d, a, max(b - a, 0)) for a, b, _ in spans)
+
+
+def cutter(name: str, dim: Any, least: int) -> None:
+    def run(input: Any, indices_or_sections: Any) -> tuple[Any, ...]:
+        if input.ndim < least:
+            raise RuntimeError(f"[{name}] got {input.ndim} dimensions, expected at least {least}")
+        d = (0 if input.ndim == 1 else 1) if dim is None else dim
+        if isinstance(indices_or_sections, int) and (indices_or_sections < 1 or input.shape[d] % indices_or_sections):
+            raise RuntimeError(
+                f"[{name}] dimension {d} of size {input.shape[d]} cannot be cut into {indices_or_sections} equal pieces"
+            )
+        return tensor_split(input, indices_or_sections, d)
+
+    run.__name__ = run.__qualname__ = name
+    run.__doc__ = "Pieces of equal size, or cut at indices, as views."
+    composite(run)
+
+
+cutter("hsplit", None, 1)
+cutter("vsplit", 0, 2)
+cutter("dsplit", 2, 3)
+
+
+@composite(alias=("unsafe_split_with_sizes",))
+def split_with_sizes(input: Any, split_sizes: Any, dim: int = 0) -> tuple[Any, ...]:
+    """Pieces of given sizes along a dimension, as views."""
+    return split(input, list(split_sizes), dim)
+
+
+# ---- in-place changes of shape; copies of views
+
+
+def in_place_view(name: str, view: Any) -> None:
+    def run(self: Any, *args: Any, **kw: Any) -> Any:
+        if self.requires_grad:
+            raise RuntimeError(
+                f"[{name}_] a tensor that requires a gradient cannot change its shape in place; use {name}()"
+            )
+        self.data = view(self, *args, **kw)
+        return self
+
+    run.__name__ = run.__qualname__ = name + "_"
+    run.__doc__ = f"The tensor itself made {name}() of what it was."
+    setattr(Tensor, name + "_", run)
+
+
+for _name in ("squeeze", "unsqueeze", "transpose", "swapaxes", "swapdims", "t", "as_strided"):
+    in_place_view(_name, getattr(Tensor, _name))
+
+
+def copy_of_view(name: str, view: Any) -> None:
+    def run(*args: Any, **kw: Any) -> Any:
+        made = view(*args, **kw)
+        return tuple(m.clone() for m in made) if isinstance(made, tuple) else made.clone()
+
+    run.__name__ = run.__qualname__ = name
+    run.__doc__ = f"What {name[:-5]}() gives, as a copy."
+    composite(run, method=name == "narrow_copy")
+
+
+for _name in ("alias", "as_strided", "detach", "diagonal", "expand", "narrow", "permute", "select", "split", "split_with_sizes",
+              "squeeze", "t", "transpose", "unbind", "unfold", "unsqueeze", "view"):  # fmt: skip
+    copy_of_view(_name + "_copy", getattr(Tensor, _name, None) or FUNCTIONS.get(_name) or core.REGISTRY[_name])
+
+
+@composite(method=False)
+def slice_copy(input: Any, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Any:
+    """A slice of one dimension, as a copy."""
+    return index_basic(input, (slice(None),) * core_wrap(dim, input.ndim) + (slice(start, end, step),)).clone()
+
+
+FUNCTIONS["moveaxis"] = FUNCTIONS["movedim"]
+Tensor.moveaxis = FUNCTIONS["movedim"]
+for _name in ("split", "chunk"):
+    function(FUNCTIONS[_name], name="unsafe_" + _name, method=True)
+
+
+def resize_(self: Any, *sizes: Any, memory_format: Any = None) -> Any:
+    """Another shape in place; elements beyond the old ones are undefined."""
+    if self.requires_grad:
+        raise RuntimeError("[resize_] a tensor that requires a gradient cannot be resized")
+    size = flat(sizes)
+    n, flat_self = math.prod(size), reshape(self, (-1,))
+    if n <= self.numel():
+        self.data = view_op(narrow_op(flat_self, 0, 0, n), size)
+    else:
+        made = core.empty(n, dtype=self.dtype)
+        core._copy_into(narrow_op(made, 0, 0, self.numel()), flat_self)
+        self.data = view_op(made, size)
+    return self
+
+
+def set_(self: Any, source: Any = None) -> Any:
+    """Share another tensor's memory and shape."""
+    if self.requires_grad:
+        raise RuntimeError("[set_] a tensor that requires a gradient cannot be set")
+    if source is not None and source.dtype is not self.dtype:
+        raise RuntimeError(f"[set_] got {source.dtype}, expected {self.dtype}")
+    self.data = core.empty(0, dtype=self.dtype) if source is None else source
+    return self
+
+
+def resize_as_(self: Any, other: Any, memory_format: Any = None) -> Any:
+    """The shape of another tensor, in place."""
+    return resize_(self, tuple(other.shape))
+
+
+for _fn in (fill_diagonal_, resize_, resize_as_, set_):
+    setattr(Tensor, _fn.__name__, _fn)
+FUNCTIONS["resize_as_"] = resize_as_
+
+
+@composite
+def adjoint(input: Any) -> Any:
+    """The last two dimensions exchanged (and conjugated)."""
+    if input.ndim < 2:
+        raise RuntimeError(f"[adjoint] got {input.ndim} dimensions, expected at least 2")
+    return FUNCTIONS["conj"](transpose(input, -2, -1))
+
+
+@composite(method=False)
+def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
+    """Coordinates from positions in the flattened tensor of a shape."""
+    sizes = (shape,) if isinstance(shape, int) else tuple(int(s) for s in shape)
+    if indices.is_floating_point():
+        raise TypeError(f"[unravel_index] got {indices.dtype}, expected integers")
+    out, indices = [], indices.to(INT64)
+    for s in reversed(sizes):
+        out.append(indices % s)
+        indices = indices.div(s, rounding_mode="floor")
+    return tuple(reversed(out))
+
+
+@composite(method=False)
+def channel_shuffle(input: Any, groups: int) -> Any:
+    """Channels (dimension 1) of several groups dealt out in turn."""
+    n, c = input.shape[:2]
+    if groups < 1 or c % groups:
+        raise RuntimeError(f"[channel_shuffle] got {groups} groups for {c} channels")
+    x = reshape(input, (n, groups, c // groups, -1))
+    return reshape(permute_op(x, (0, 2, 1, 3)), tuple(input.shape))
