@@ -173,6 +173,28 @@ def test_cache_gives_what_one_pass_gives(steps: tuple[int, ...]) -> None:
         cache.attend(0, qkv[:1, :1], heads) if cache.advance(4) is None else None
 
 
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
+@pytest.mark.parametrize("bits", [False, True])
+@pytest.mark.parametrize("padded", [False, True])
+def test_causal_masks_of_an_encoder(bits: bool, padded: bool) -> None:
+    def stack(lib: Any) -> Any:
+        return lib.nn.TransformerEncoder(lib.nn.TransformerEncoderLayer(8, 2, 12, 0.0, batch_first=True), 2).double()
+
+    theirs, ours = stack(torch), stack(corten)
+    ours.load_state_dict({k: corten.tensor(v.numpy()) for k, v in theirs.state_dict().items()})
+    x, later = real(3, 6, 8), np.triu(np.ones((6, 6), bool), 1)
+    mask = later if bits else np.where(later, -np.inf, 0.0)
+    padding = np.array([[False] * 6, [False] * 5 + [True], [False] * 3 + [True] * 3]) if padded else None
+    if padded and not bits:  # PyTorch wants both masks of one kind
+        padding = np.where(padding, -np.inf, 0.0)
+    for hint in (None, True):
+        given = [None if padding is None else lib.tensor(padding) for lib in (corten, torch)]
+        a = ours(corten.tensor(x), corten.tensor(mask), given[0], is_causal=hint)
+        b = theirs(torch.tensor(x), torch.tensor(mask), given[1], is_causal=hint)
+        seen = np.ones((3, 6), bool) if padding is None else (padding == 0)
+        np.testing.assert_allclose(a.detach().numpy()[seen], b.detach().numpy()[seen], rtol=1e-9, atol=1e-10)
+
+
 def test_bits_are_the_same_for_any_number_of_threads() -> None:
     arrays = [real(1, 2, 400, 24).astype("float32") for _ in range(4)]
 

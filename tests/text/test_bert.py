@@ -1,4 +1,4 @@
-"""BERT against transformers, with the same weights."""
+"""BERT against transformers (slow: it takes seconds to import) and PyTorch's layers, with the same weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from safetensors.numpy import save_file as save_arrays
 import corten
 from corten.text.bert import Bert, BertConfig, BertForMaskedLM
 
-transformers = pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")
 CONFIG = BertConfig(vocab_size=23, hidden_size=12, num_hidden_layers=2, num_attention_heads=3, intermediate_size=20,
                     max_position_embeddings=16, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)  # fmt: skip
@@ -22,6 +21,7 @@ MASK = np.arange(9) < np.array([9, 6, 2])[:, None]
 
 
 def peer(name: str) -> Any:
+    transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)
     settings = {k: getattr(CONFIG, k) for k in CONFIG.__dataclass_fields__}
     made = getattr(transformers, name)(transformers.BertConfig(**settings)).eval()
@@ -38,6 +38,34 @@ def saved(model: Any, path: Path, prefix: str = "") -> Path:
     return path
 
 
+def test_equals_pytorchs_encoder_layers() -> None:
+    corten.manual_seed(0)
+    ours = Bert(CONFIG).eval()
+    with corten.no_grad():
+        for p in ours.parameters():
+            p.mul_(8 if p.ndim == 2 else 1)
+    state = {k: torch.tensor(v.numpy()) for k, v in ours.state_dict().items()}
+    x = sum(state[f"embeddings.{k}_embeddings.weight"][torch.tensor(i)]
+            for k, i in (("word", IDS), ("token_type", KINDS), ("position", np.arange(9))))  # fmt: skip
+    x = torch.nn.functional.layer_norm(x, (12,), state["embeddings.LayerNorm.weight"], state["embeddings.LayerNorm.bias"], 1e-12)
+    names = {"self_attn.out_proj.": "attention.output.dense.", "norm1.": "attention.output.LayerNorm.",
+             "linear1.": "intermediate.dense.", "linear2.": "output.dense.", "norm2.": "output.LayerNorm."}  # fmt: skip
+    with torch.no_grad():
+        for i in range(2):
+            layer = torch.nn.TransformerEncoderLayer(12, 3, 20, 0.0, "gelu", 1e-12, batch_first=True)
+            values = {a + w: state[f"encoder.layer.{i}.{b}{w}"] for a, b in names.items() for w in ("weight", "bias")}
+            for w in ("weight", "bias"):
+                parts = [state[f"encoder.layer.{i}.attention.self.{k}.{w}"] for k in ("query", "key", "value")]
+                values["self_attn.in_proj_" + w] = torch.cat(parts)
+            layer.load_state_dict(values)
+            x = layer(x, src_key_padding_mask=torch.tensor(~MASK))
+        want = torch.tanh(x[:, 0] @ state["pooler.dense.weight"].T + state["pooler.dense.bias"])
+    hidden, pooled = ours(corten.tensor(IDS), corten.tensor(MASK), corten.tensor(KINDS))
+    np.testing.assert_allclose(hidden.detach().numpy()[MASK], x.numpy()[MASK], rtol=1e-4, atol=2e-5)
+    np.testing.assert_allclose(pooled.detach().numpy(), want.numpy(), rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["", "bert."])
 def test_encoder_and_pooler(prefix: str, tmp_path: Path) -> None:
     theirs = peer("BertModel")
@@ -49,6 +77,7 @@ def test_encoder_and_pooler(prefix: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(pooled.detach().numpy(), want.pooler_output.numpy(), rtol=1e-4, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_masked_tokens(tmp_path: Path) -> None:
     theirs = peer("BertForMaskedLM")
     ours = BertForMaskedLM(CONFIG).load(saved(theirs, tmp_path / "x.safetensors")).eval()

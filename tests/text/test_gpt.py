@@ -38,6 +38,7 @@ def peer() -> Any:
     return made
 
 
+@pytest.mark.slow  # importing transformers takes seconds
 @pytest.mark.parametrize("prefix", ["", "transformer."])
 def test_published_weights_give_the_published_logits(peer: Any, prefix: str, tmp_path: Path) -> None:
     import torch
@@ -51,6 +52,25 @@ def test_published_weights_give_the_published_logits(peer: Any, prefix: str, tmp
         want = peer(torch.tensor(tokens)).logits.numpy()
     np.testing.assert_allclose(ours(corten.tensor(tokens))[0].detach().numpy(), want, rtol=1e-4, atol=1e-5)
     assert ours.lm_head.weight is ours.transformer["wte"].weight
+
+
+def test_equals_pytorchs_encoder_layers() -> None:
+    torch = pytest.importorskip("torch")
+    ours = model()
+    tokens = np.random.default_rng(0).integers(0, 17, (3, 12))
+    state = {k: torch.tensor(v.numpy()) for k, v in ours.state_dict().items()}
+    x = state["transformer.wte.weight"][torch.tensor(tokens)] + state["transformer.wpe.weight"]
+    names = {"self_attn.in_proj_": "attn.c_attn.", "self_attn.out_proj.": "attn.c_proj.", "linear1.": "mlp.c_fc.",
+             "linear2.": "mlp.c_proj.", "norm1.": "ln_1.", "norm2.": "ln_2."}  # fmt: skip
+    with torch.no_grad():
+        for i in range(2):
+            layer = torch.nn.TransformerEncoderLayer(8, 2, 32, 0.0, lambda y: torch.nn.functional.gelu(y, approximate="tanh"),
+                                                     batch_first=True, norm_first=True)  # fmt: skip
+            layer.load_state_dict({a + w: state[f"transformer.h.{i}.{b}{w}"] for a, b in names.items() for w in ("weight", "bias")})
+            x = layer(x, torch.nn.Transformer.generate_square_subsequent_mask(12), is_causal=True)
+        x = torch.nn.functional.layer_norm(x, (8,), state["transformer.ln_f.weight"], state["transformer.ln_f.bias"])
+        want = x @ state["lm_head.weight"].T
+    np.testing.assert_allclose(ours(corten.tensor(tokens))[0].detach().numpy(), want.numpy(), rtol=1e-4, atol=1e-4)
 
 
 def test_a_missing_weight_is_named(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ class MultiheadAttention(Module):
         attn_mask : Tensor, shape (T, S) or (B heads, T, S), optional
             Likewise.
         is_causal : bool
-            A hint that attn_mask is causal; it needs attn_mask.
+            A hint that attn_mask, which it needs, hides the later keys and nothing else; then the mask itself is not read.
         """
         name = "MultiheadAttention"
         if is_causal and attn_mask is None:
@@ -115,8 +115,11 @@ class MultiheadAttention(Module):
             raise RuntimeError(f"[{name}] got a query of width {query.shape[-1]}, expected {self.embed_dim}")
         single = query.ndim == 2
         alone = self._qkv_same_embed_dim and query is key and key is value and self.bias_k is None and not self.add_zero_attn
+        hidden = is_causal and key_padding_mask is None and not need_weights and self.bias_k is None and not self.add_zero_attn
+        if hidden:  # the mask says no more than the hint does
+            attn_mask = None
         if alone and not need_weights:
-            return self._attend_itself(query, attn_mask, key_padding_mask), None
+            return self._attend_itself(query, attn_mask, key_padding_mask, hidden), None
         q, k, v = self._project(query, key, value)
         if single:
             q, k, v = (x.unsqueeze(0) for x in (q, k, v))
@@ -144,17 +147,17 @@ class MultiheadAttention(Module):
             weights = weights.mean(1) if average_attn_weights else weights
             weights = weights.squeeze(0) if single else weights
         else:
-            out = F.scaled_dot_product_attention(q, k, v, mask, drop)
+            out = F.scaled_dot_product_attention(q, k, v, mask, drop, hidden)
         out = self.out_proj(out.transpose(1, 2).reshape((batch, steps, self.embed_dim)))
         return out.squeeze(0) if single else out if self.batch_first else out.transpose(0, 1), weights
 
-    def _attend_itself(self, x: Any, attn_mask: Any, key_padding_mask: Any) -> Any:
+    def _attend_itself(self, x: Any, attn_mask: Any, key_padding_mask: Any, causal: bool) -> Any:
         """Self-attention on one projection, of which nothing is copied."""
         qkv = F.linear(x, self.in_proj_weight, self.in_proj_bias)
         qkv = qkv.unsqueeze(0) if x.ndim == 2 else qkv if self.batch_first else qkv.transpose(0, 1)
         batch, steps = qkv.shape[:2]
         mask = self._mask(attn_mask, key_padding_mask, batch, steps, steps, 0, qkv.dtype)
-        out = F.packed_attention(qkv, self.num_heads, mask, self.dropout if self.training else 0.0)
+        out = F.packed_attention(qkv, self.num_heads, mask, self.dropout if self.training else 0.0, causal)
         if x.ndim == 3 and not self.batch_first:
             out = out.transpose(0, 1)
         return self.out_proj(out.squeeze(0) if x.ndim == 2 else out)

@@ -34,6 +34,15 @@ def causal_mask(size: int, dtype: Any = None) -> Any:
     return core.tensor(np.triu(np.full((size, size), -np.inf), 1), dtype=dtype or core.get_default_dtype())
 
 
+def hides_the_future(mask: Any) -> bool:
+    """Whether a mask is square, hides what lies above the diagonal and changes nothing else."""
+    if mask is None or mask.is_meta or mask.ndim != 2 or mask.shape[0] != mask.shape[1]:
+        return False
+    values = mask.detach().numpy()
+    later = np.triu(np.ones(values.shape, bool), 1)
+    return bool((values == (np.where(later, -np.inf, 0) if mask.is_floating_point() else later)).all())
+
+
 class TransformerEncoderLayer(Module):
     """Self-attention and a feed-forward network, each with dropout, residual and layer norm.
 
@@ -70,7 +79,7 @@ class TransformerEncoderLayer(Module):
         x = src
 
         def attend(y: Any) -> Any:
-            return self.dropout1(self.self_attn(y, y, y, src_key_padding_mask, False, src_mask)[0])
+            return self.dropout1(self.self_attn(y, y, y, src_key_padding_mask, False, src_mask, is_causal=is_causal)[0])
 
         if self.norm_first:
             x = x + attend(self.norm1(x))
@@ -107,10 +116,11 @@ class TransformerDecoderLayer(Module):
         """Decode (T, B, E) with the memory (S, B, E)."""
 
         def itself(y: Any) -> Any:
-            return self.dropout1(self.self_attn(y, y, y, tgt_key_padding_mask, False, tgt_mask)[0])
+            return self.dropout1(self.self_attn(y, y, y, tgt_key_padding_mask, False, tgt_mask, is_causal=tgt_is_causal)[0])
 
         def other(y: Any) -> Any:
-            return self.dropout2(self.multihead_attn(y, memory, memory, memory_key_padding_mask, False, memory_mask)[0])
+            return self.dropout2(self.multihead_attn(y, memory, memory, memory_key_padding_mask, False, memory_mask,
+                                                     is_causal=memory_is_causal)[0])  # fmt: skip
 
         def feed(y: Any) -> Any:
             return self.dropout3(self.linear2(self.dropout(self.activation(self.linear1(y)))))
@@ -136,9 +146,10 @@ class TransformerEncoder(Module):
 
     def forward(self, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool | None = None) -> Any:
         """Encode (T, B, E)."""
+        causal = hides_the_future(mask) if is_causal is None else is_causal
         x, mask = src, additive_mask(mask, src.dtype)
         for layer in self.layers:
-            x = layer(x, src_mask=mask, src_key_padding_mask=src_key_padding_mask)
+            x = layer(x, src_mask=mask, src_key_padding_mask=src_key_padding_mask, is_causal=causal)
         return x if self.norm is None else self.norm(x)
 
 
@@ -153,9 +164,9 @@ class TransformerDecoder(Module):
     def forward(self, tgt: Any, memory: Any, tgt_mask: Any = None, memory_mask: Any = None, tgt_key_padding_mask: Any = None,
                 memory_key_padding_mask: Any = None, tgt_is_causal: bool | None = None, memory_is_causal: bool = False) -> Any:  # fmt: skip
         """Decode (T, B, E) with the memory (S, B, E)."""
-        x = tgt
+        x, causal = tgt, hides_the_future(tgt_mask) if tgt_is_causal is None else tgt_is_causal
         for layer in self.layers:
-            x = layer(x, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask)
+            x = layer(x, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask, causal, memory_is_causal)
         return x if self.norm is None else self.norm(x)
 
 
@@ -193,8 +204,9 @@ class Transformer(Module):
         """Encode src (S, B, E) and decode tgt (T, B, E)."""
         if src.shape[-1] != self.d_model or tgt.shape[-1] != self.d_model:
             raise RuntimeError(f"[Transformer] got widths {src.shape[-1]} and {tgt.shape[-1]}, expected {self.d_model}")
-        memory = self.encoder(src, mask=src_mask, src_key_padding_mask=src_key_padding_mask)
-        return self.decoder(tgt, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask)
+        memory = self.encoder(src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal)
+        return self.decoder(tgt, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask, tgt_is_causal,
+                            memory_is_causal)  # fmt: skip
 
     @staticmethod
     def generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = None) -> Any:

@@ -84,7 +84,8 @@ def _parts(x: Any, heads: int, parts: int) -> list[Any]:
 
 
 def _packed_vjp(g_out: Any, qkv: Any, mask: Any, heads: int, causal: bool, scale: float, drop: float) -> tuple[Any, ...]:
-    grads = _attention_vjp(_parts(g_out, heads, 1)[0], *_parts(qkv, heads, 3), mask, causal, scale, drop)[:3]
+    q, k, v = _parts(qkv, heads, 3)
+    grads = _attention_vjp(_parts(g_out, heads, 1)[0], q, k, v, mask, causal, scale, drop)[:3]
     return stack([x.transpose(1, 2) for x in grads], 2).reshape(qkv.shape), None
 
 
