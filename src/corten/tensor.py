@@ -81,6 +81,7 @@ class Tensor(core.TensorBase):
         """This tensor: it is on the CPU."""
         return self
 
+    @property
     def is_cuda(self) -> bool:
         """False: tensors are on the CPU."""
         return False

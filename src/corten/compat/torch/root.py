@@ -9,6 +9,7 @@ from typing import Any
 import corten
 from corten._core import core
 from corten.amp import autocast, get_autocast_dtype, is_autocast_enabled  # noqa: F401
+from corten.compat.torch.version import __version__  # noqa: F401
 from corten.tensor import Tensor
 
 Number = builtins.int | builtins.float | builtins.bool

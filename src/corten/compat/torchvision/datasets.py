@@ -67,12 +67,21 @@ class MNIST(ArrayDataset):
     def __init__(self, root: Any, train: bool = True, transform: Any = None, target_transform: Any = None,
                  download: bool = False) -> None:  # fmt: skip
         super().__init__(root, transform=transform, target_transform=target_transform)
-        kept = self.source(self.root, train=train, download=download)
+        kept = self._kept(train, download)
         self.train, self.data, self.targets = train, kept.data, kept.targets
         self.classes = list(kept.classes)
         if type(self) is MNIST:
             names = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
             self.classes = [f"{i} - {name}" for i, name in enumerate(names)]
+
+
+    def _kept(self, train: bool, download: bool) -> Any:
+        for place in (self.root, None):
+            try:
+                return self.source(place, train=train, download=False)
+            except DatasetUnavailableError:
+                continue
+        return self.source(self.root, train=train, download=download)
 
 
 class FashionMNIST(MNIST):
@@ -105,7 +114,7 @@ class CIFAR10(ArrayDataset):
                  download: bool = False) -> None:  # fmt: skip
         super().__init__(root, transform=transform, target_transform=target_transform)
         self.train, self.classes = train, list(self.names)
-        for _, base in roots(self.root):
+        for _, base in [*roots(self.root), *roots()]:
             for place in (base, base / self.folder):
                 found = self._read(place)
                 if found is not None:
