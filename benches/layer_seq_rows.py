@@ -18,7 +18,8 @@ SUMMARIES = [Summary("B3", 1.2, "LSTM"), Summary("B3", 1.8, "GRU"), Summary("B4"
 
 RECURRENT = [(64, 32, 128, 128), (128, 32, 256, 256), (32, 1, 128, 128), (28, 64, 28, 128)]
 ATTENTION = [(8, 8, 256, 64), (4, 8, 1024, 64), (1, 12, 2048, 64), (12, 4, 64, 32)]
-NORMS = [("layer norm (4096,768)", (4096, 768)), ("layer norm (768,128)", (768, 128)), ("group norm (32,64,56,56) 8 groups", (32, 64, 56, 56))]
+NORMS = [("layer norm (4096,768)", (4096, 768)), ("layer norm (768,128)", (768, 128)),
+         ("group norm (32,64,56,56) 8 groups", (32, 64, 56, 56))]  # fmt: skip
 GPTS = [("4 layers, 4 heads, 128, block 64, batch 12", (4, 4, 128, 64, 12), 1.5),
         ("6 layers, 6 heads, 384, block 256, batch 4", (6, 6, 384, 256, 4), 1.1)]  # fmt: skip
 VOCABULARY = 65

@@ -41,11 +41,11 @@ CT_INLINE void v_store_tail(real *p, vreal v, vtail m) { _mm512_mask_storeu_ps(p
 #elif defined(CT_AVX2)
 typedef vint vtail;
 #define GEMM_MASKED 1
-CT_INLINE vtail v_tail(int64_t n) {
-    vtail m;
-    for (int i = 0; i < VL; i++) m[i] = i < n ? -1 : 0;
-    return m;
-}
+#if CT_REAL_DOUBLE
+CT_INLINE vtail v_tail(int64_t n) { return n > (vint){0, 1, 2, 3}; }
+#else
+CT_INLINE vtail v_tail(int64_t n) { return (int_real)n > (vint){0, 1, 2, 3, 4, 5, 6, 7}; }
+#endif
 #if CT_REAL_DOUBLE
 CT_INLINE vreal v_load_tail(const real *p, vtail m) { return (vreal)_mm256_maskload_pd(p, (__m256i)m); }
 CT_INLINE void v_store_tail(real *p, vreal v, vtail m) { _mm256_maskstore_pd(p, (__m256i)m, (__m256d)v); }
@@ -228,8 +228,7 @@ static void pack_panel(int64_t width, int64_t count, int64_t kc, const real *src
             const real *s = src + k * s_k;
             real *d = dst + k * width;
             for (int64_t v = 0; v < whole; v++) v_store(d + v * VL, v_load(s + v * VL));
-            /* what a whole vector writes too much is written over by the next row */
-            if (rest) v_store_last(d + whole * VL, v_load_tail(s + whole * VL, tail), width < VL * 2 && k + 2 < kc, tail);
+            if (rest) v_store_tail(d + whole * VL, v_load_tail(s + whole * VL, tail), tail);
         }
     } else {
         int64_t i = 0;
@@ -255,9 +254,8 @@ static void pack_panel(int64_t width, int64_t count, int64_t kc, const real *src
         for (; i < count; i++)
             for (int64_t k = 0; k < kc; k++) dst[k * width + i] = src[i * s_i + k * s_k];
     }
-    if (count < width)
-        for (int64_t k = 0; k < kc; k++)
-            for (int64_t i = count; i < width; i++) dst[k * width + i] = 0;
+    for (int64_t i = count; i < width; i++) /* in this order: the other one becomes kc calls of memset */
+        for (int64_t k = 0; k < kc; k++) dst[k * width + i] = 0;
 }
 
 #endif

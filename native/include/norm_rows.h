@@ -84,31 +84,46 @@ CT_INLINE int64_t until_aligned(const real *p, int64_t n) {
 #define STREAM_BYTES (8 << 20)
 CT_INLINE int worth_streaming(int64_t elements) { return elements * (int64_t)sizeof(real) >= STREAM_BYTES; }
 
-/* y = (x - mean) scale + shift */
-static inline void row_affine(real *y, const real *x, int64_t n, real mean, real scale, real shift, int stream) {
+/* y = (x - mean) scale + shift; on the way, what lies `ahead` elements further is asked for */
+static inline void row_affine_ahead(real *y, const real *x, int64_t n, real mean, real scale, real shift, int stream,
+                                    int64_t ahead) {
     const vreal m = v_set1(mean), a = v_set1(scale), b = v_set1(shift);
     int64_t i = stream ? until_aligned(y, n) : 0;
     if (i) v_store_part(y, v_fma(v_load_part(x, i) - m, a, b), i);
     if (stream)
-        for (; i + VL <= n; i += VL) v_stream(y + i, v_fma(v_load(x + i) - m, a, b));
-    else
-        for (; i + VL <= n; i += VL) v_store(y + i, v_fma(v_load(x + i) - m, a, b));
+        for (; i + 2 * VL <= n; i += 2 * VL) {
+            CT_PREFETCH(x + i + ahead);
+            v_stream(y + i, v_fma(v_load(x + i) - m, a, b));
+            v_stream(y + i + VL, v_fma(v_load(x + i + VL) - m, a, b));
+        }
+    for (; i + VL <= n; i += VL) v_store(y + i, v_fma(v_load(x + i) - m, a, b));
     if (i < n) v_store_part(y + i, v_fma(v_load_part(x + i, n - i) - m, a, b), n - i);
+}
+static inline void row_affine(real *y, const real *x, int64_t n, real mean, real scale, real shift, int stream) {
+    row_affine_ahead(y, x, n, mean, scale, shift, stream, 0);
 }
 
 /* dx = g a + (x - mean) b + c */
-static inline void row_affine_backward(real *dx, const real *g, const real *x, int64_t n, real mean, real a, real b,
-                                       real c, int stream) {
+static inline void row_affine_backward_ahead(real *dx, const real *g, const real *x, int64_t n, real mean, real a,
+                                             real b, real c, int stream, int64_t ahead) {
     const vreal m = v_set1(mean), va = v_set1(a), vb = v_set1(b), vc = v_set1(c);
 #define ROW_DX(load_g, load_x) v_fma(load_g, va, v_fma(load_x - m, vb, vc))
     int64_t i = stream ? until_aligned(dx, n) : 0;
     if (i) v_store_part(dx, ROW_DX(v_load_part(g, i), v_load_part(x, i)), i);
     if (stream)
-        for (; i + VL <= n; i += VL) v_stream(dx + i, ROW_DX(v_load(g + i), v_load(x + i)));
-    else
-        for (; i + VL <= n; i += VL) v_store(dx + i, ROW_DX(v_load(g + i), v_load(x + i)));
+        for (; i + 2 * VL <= n; i += 2 * VL) {
+            CT_PREFETCH(g + i + ahead);
+            CT_PREFETCH(x + i + ahead);
+            v_stream(dx + i, ROW_DX(v_load(g + i), v_load(x + i)));
+            v_stream(dx + i + VL, ROW_DX(v_load(g + i + VL), v_load(x + i + VL)));
+        }
+    for (; i + VL <= n; i += VL) v_store(dx + i, ROW_DX(v_load(g + i), v_load(x + i)));
     if (i < n) v_store_part(dx + i, ROW_DX(v_load_part(g + i, n - i), v_load_part(x + i, n - i)), n - i);
 #undef ROW_DX
+}
+static inline void row_affine_backward(real *dx, const real *g, const real *x, int64_t n, real mean, real a, real b,
+                                       real c, int stream) {
+    row_affine_backward_ahead(dx, g, x, n, mean, a, b, c, stream, 0);
 }
 
 #endif

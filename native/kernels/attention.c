@@ -5,8 +5,8 @@
  *                            O' = O exp(m - m') + P V
  *   at the end               O / l, and the log-sum-exp L = m + log l is kept for backward
  *
- * A block of scores lies transposed, (keys, queries): queries are the lanes, so maximum, exponential and sum need nothing
- * across lanes, and K and V are read as they lie.  Only the block of queries is turned over, once.
+ * A block of scores lies transposed, (keys, queries): queries are the lanes, so maximum, exponential and sum need
+ * nothing across lanes, and K and V are read as they lie.  Only the block of queries is turned over, once.
  *
  * Blocks of keys begin at key 0 and have BLOCK_K keys whatever the lengths; a key that a query may not see adds exactly
  * nothing; so what a query sees alone determines its bits.  A query that sees no key gives zeros.
@@ -52,10 +52,16 @@ CT_INLINE matrix head_of(const ct_array *x, int64_t b, int64_t h) {
 }
 CT_INLINE real *target_of(const target *t, int64_t b, int64_t h) { return t->p + b * t->batch + h * t->head; }
 
-/* Rows as a matrix with contiguous rows of `width` >= n: as they lie, or copied with zeros beyond n. */
-static const real *rows_of(matrix x, int64_t first, int64_t rows, int64_t n, int64_t width, real *copy) {
+/* Rows as a matrix with contiguous columns, `width` >= n of them: as they lie, or copied with zeros beyond n.  Rows
+ * that are a page apart would all want the same few lines of the first cache. */
+typedef struct {
+    const real *p;
+    int64_t row;
+} lines;
+static lines rows_of(matrix x, int64_t first, int64_t rows, int64_t n, int64_t width, real *copy) {
     const real *from = x.p + first * x.row;
-    if (x.col == 1 && x.row == width && n == width) return from;
+    if (x.col == 1 && n == width && (x.row == width || x.row * (int64_t)sizeof(real) % 1024))
+        return (lines){from, x.row};
     for (int64_t r = 0; r < rows; r++, from += x.row) {
         real *to = copy + r * width;
         int64_t i = 0;
@@ -64,7 +70,7 @@ static const real *rows_of(matrix x, int64_t first, int64_t rows, int64_t n, int
         for (; i < n; i++) to[i] = from[i * x.col];
         for (; i < width; i++) to[i] = 0;
     }
-    return copy;
+    return (lines){copy, width};
 }
 
 /* ---- which keys a query sees */
@@ -81,31 +87,29 @@ CT_INLINE int64_t seen(const block *x, int64_t end) {
 }
 
 /* c (keys, queries) = a (keys, n) @ b (n, queries), without the vectors of queries that see none of the keys */
-static void keys_by_queries(const block *x, int64_t n, const real *a, int64_t a_row, const real *b, real *c) {
+static void keys_by_queries(const block *x, int64_t n, lines a, const real *b, real *c) {
     const int64_t vectors = ceil_div(x->rows, VL), step = x->hidden ? TILE_M : x->keys;
     for (int64_t j = 0; j < x->keys; j += step) {
         const int64_t v = x->hidden ? i64_max(0, x->k0 + j - x->p0) / VL : 0;
-        const tile_args t = {a + j * a_row, a_row, 1, b + v * VL, BLOCK_Q, c + j * BLOCK_Q + v * VL, BLOCK_Q, 0};
+        const tile_args t = {a.p + j * a.row, a.row, 1, b + v * VL, BLOCK_Q, c + j * BLOCK_Q + v * VL, BLOCK_Q, 0};
         if (v < vectors) tile_product(i64_min(step, x->keys - j), vectors - v, n, &t);
     }
 }
 /* c (queries, width) [+]= p (keys, queries)^T @ b (keys, width) */
-static void queries_from_keys(const block *x, const real *p, const real *b, int64_t width, real *c, int64_t c_row,
-                              int add) {
+static void queries_from_keys(const block *x, const real *p, lines b, int64_t width, real *c, int64_t c_row, int add) {
     const int64_t step = x->hidden ? TILE_M : x->rows;
     for (int64_t r = 0; r < x->rows; r += step) {
         const int64_t m = i64_min(step, x->rows - r);
-        const tile_args t = {p + r, 1, BLOCK_Q, b, width, c + r * c_row, c_row, add};
+        const tile_args t = {p + r, 1, BLOCK_Q, b.p, b.row, c + r * c_row, c_row, add};
         tile_product(m, width / VL, seen(x, r + m), &t);
     }
 }
 /* c (keys, width) [+]= p (keys, queries) @ b (queries, width) */
-static void keys_from_queries(const block *x, const real *p, const real *b, int64_t width, real *c, int64_t c_row,
-                              int add) {
+static void keys_from_queries(const block *x, const real *p, lines b, int64_t width, real *c, int64_t c_row, int add) {
     const int64_t step = x->hidden ? TILE_M : x->keys;
     for (int64_t j = 0; j < x->keys; j += step) {
         const int64_t r = x->hidden ? i64_min(x->rows, i64_max(0, x->k0 + j - x->p0)) : 0;
-        const tile_args t = {p + j * BLOCK_Q + r, BLOCK_Q, 1, b + r * width, width, c + j * c_row, c_row, add};
+        const tile_args t = {p + j * BLOCK_Q + r, BLOCK_Q, 1, b.p + r * b.row, b.row, c + j * c_row, c_row, add};
         tile_product(i64_min(step, x->keys - j), width / VL, x->rows - r, &t);
     }
 }
@@ -117,10 +121,19 @@ CT_INLINE vmask sees(const block *x, int64_t v, int64_t j) {
     return lane >= (vint){0} + (int_real)(x->k0 + j - x->p0 - v * VL);
 }
 
+/* What VL bytes of a mask add: nothing, or -inf where they are 0. */
+typedef uint8_t vbytes __attribute__((vector_size(VBYTES / sizeof(real))));
+CT_INLINE vreal hides(const uint8_t *m) {
+    vbytes b;
+    __builtin_memcpy(&b, m, sizeof b);
+    return v_and(__builtin_convertvector(b, vint) == (vint){0}, v_set1(-REAL_INF));
+}
+
 /* Add the mask to a block of scores; hidden ones become -inf. */
 static void add_mask(const attention_args *a, const block *x, real *s) {
     const ct_array *mask = a->mask;
-    const int64_t at = x->b * mask->stride[0] + x->h * mask->stride[1] + x->t0 * mask->stride[2] + x->k0 * mask->stride[3];
+    const int64_t at =
+        x->b * mask->stride[0] + x->h * mask->stride[1] + x->t0 * mask->stride[2] + x->k0 * mask->stride[3];
     const int64_t down = mask->stride[2], right = mask->stride[3], queries = round_up(x->rows, VL);
     const int bits = mask->dtype == CT_BOOL || mask->dtype == CT_UINT8;
     const uint8_t *m = bits ? (const uint8_t *)mask->data + at : NULL;
@@ -134,16 +147,35 @@ static void add_mask(const attention_args *a, const block *x, real *s) {
     }
     for (int64_t r0 = 0; r0 < x->rows; r0 += VL) {
         const int64_t n = i64_min(VL, x->rows - r0);
-        for (int64_t j = 0; j < x->keys; j++) {
-            real *to = s + j * BLOCK_Q + r0;
-            vreal value = v_zero();
-            if (bits)
-                for (int64_t l = 0; l < n; l++) value[l] = m[(r0 + l) * down + j * right] ? 0 : -REAL_INF;
-            else
-                for (int64_t l = 0; l < n; l++) value[l] = add[(r0 + l) * down + j * right];
-            v_store(to, v_load(to) + value);
+        for (int64_t j0 = 0; j0 < x->keys; j0 += VL) {
+            const int64_t some = i64_min(VL, x->keys - j0);
+            vreal square[VBYTES / sizeof(real)]; /* rows of the mask, then its columns */
+            for (int64_t l = 0; l < VL; l++) {
+                const int64_t from = (r0 + i64_min(l, n - 1)) * down + j0 * right;
+                if (right == 1 && some == VL) square[l] = bits ? hides(m + from) : v_load(add + from);
+                else {
+                    square[l] = v_zero();
+                    for (int64_t j = 0; j < some; j++)
+                        square[l][j] = !bits ? add[from + j * right] : m[from + j * right] ? 0 : -REAL_INF;
+                }
+            }
+            v_transpose(square);
+            for (int64_t j = 0; j < some; j++) {
+                real *to = s + (j0 + j) * BLOCK_Q + r0;
+                v_store(to, v_load(to) + square[j]);
+            }
         }
     }
+}
+
+/* The same for the scores of one query. */
+static void add_to_query(const attention_args *a, const block *x, int64_t k0, int64_t keys, real *s) {
+    const ct_array *mask = a->mask;
+    const int64_t at = x->b * mask->stride[0] + x->h * mask->stride[1] + k0 * mask->stride[3], right = mask->stride[3];
+    if (mask->dtype == CT_BOOL || mask->dtype == CT_UINT8)
+        for (int64_t j = 0; j < keys; j++) s[j] += ((const uint8_t *)mask->data)[at + j * right] ? 0 : -REAL_INF;
+    else
+        for (int64_t j = 0; j < keys; j++) s[j] += ((const real *)mask->data)[at + j * right];
 }
 
 /* Which weights survive dropout, as factors 0 or 1 / (1 - drop): a hash of seed, head, query and key. */
@@ -230,8 +262,8 @@ static void forward_block(const attention_args *a, int64_t b, int64_t h, int64_t
     for (x.k0 = 0; x.k0 < last; x.k0 += BLOCK_K) {
         x.keys = i64_min(BLOCK_K, last - x.k0);
         x.hidden = a->causal && x.k0 + x.keys - 1 > x.p0;
-        const real *k = rows_of(mk, x.k0, x.keys, a->D, a->Dp, kc), *v = rows_of(mv, x.k0, x.keys, a->Dv, Dvp, vc);
-        keys_by_queries(&x, a->D, k, a->Dp, q, s);
+        const lines k = rows_of(mk, x.k0, x.keys, a->D, a->Dp, kc), v = rows_of(mv, x.k0, x.keys, a->Dv, Dvp, vc);
+        keys_by_queries(&x, a->D, k, q, s);
         if (a->mask) add_mask(a, &x, s);
         weigh(&x, s, m, l, fade);
         if (a->drop > 0) {
@@ -253,9 +285,64 @@ static void forward_block(const attention_args *a, int64_t b, int64_t h, int64_t
         if (d < a->Dv) v_store_part(out + d, v_load(o + r * Dvp + d) / by, a->Dv - d);
     }
 }
+
+/* One query and many keys, as in generation: the keys are the lanes of maximum and exponential. */
+static void forward_query(const attention_args *a, int64_t b, int64_t h) {
+    const int64_t hk = h / (a->H / a->Hk), S = a->S, Dvp = a->Dvp;
+    real *s = (real *)(a->scratch + ct_par_worker() * a->scratch_bytes), *o = s + BLOCK_Q * a->D, *q = o + Dvp;
+    real *kc = s + BLOCK_Q * (a->D + Dvp + 2 * BLOCK_K), *vc = kc + BLOCK_K * a->Dp;
+    const matrix mk = head_of(a->k, b, hk), mv = head_of(a->v, b, hk);
+    const lines one = rows_of(head_of(a->q, b, h), 0, 1, a->D, a->Dp, q);
+    const block x = {.b = b, .h = h, .rows = 1};
+    real m = -REAL_INF, l = 0;
+    for (int64_t d = 0; d < Dvp; d += VL) v_store(o + d, v_zero());
+    for (int64_t k0 = 0; k0 < S; k0 += BLOCK_K) {
+        const int64_t keys = i64_min(BLOCK_K, S - k0), whole = round_up(keys, VL);
+        const lines k = rows_of(mk, k0, keys, a->D, a->Dp, kc), v = rows_of(mv, k0, keys, a->Dv, Dvp, vc);
+        real p[BLOCK_K];
+        for (int64_t j0 = 0; j0 < whole; j0 += VL) { /* VL dot products, their lanes added by turning the square over */
+            vreal square[VBYTES / sizeof(real)];
+            for (int64_t j = 0; j < VL; j++) {
+                const real *row = k.p + i64_min(j0 + j, keys - 1) * k.row;
+                vreal sum = v_zero();
+                for (int64_t d = 0; d < a->Dp; d += VL) sum = v_fma(v_load(one.p + d), v_load(row + d), sum);
+                square[j] = sum;
+            }
+            v_transpose(square);
+            vreal sum = square[0];
+            for (int64_t j = 1; j < VL; j++) sum += square[j];
+            v_store(p + j0, sum * v_set1(a->scale));
+        }
+        if (a->mask) add_to_query(a, &x, k0, keys, p);
+        for (int64_t j = keys; j < whole; j++) p[j] = -REAL_INF;
+        vreal top = v_set1(m);
+        for (int64_t j = 0; j < whole; j += VL) top = v_max(v_load(p + j), top);
+        const real now = v_hmax(top), shift = now == -REAL_INF ? 0 : now;
+        vreal sum = v_zero();
+        for (int64_t j = 0; j < whole; j += VL) {
+            const vreal e = exp_below(v_load(p + j) - v_set1(shift));
+            v_store(p + j, e);
+            sum += e;
+        }
+        const real fade = exp_below(v_set1(m - shift))[0];
+        l = l * fade + v_hsum(sum);
+        m = now;
+        for (int64_t d = 0; d < Dvp && k0; d += VL) v_store(o + d, v_load(o + d) * fade);
+        const tile_args t = {p, keys, 1, v.p, v.row, o, Dvp, k0 != 0};
+        tile_product(1, Dvp / VL, keys, &t);
+    }
+    if (a->lse) a->lse[b * a->H + h] = l == 0 ? -REAL_INF : m + v_log(v_set1(l))[0];
+    const vreal by = v_set1(l == 0 ? 1 : l);
+    for (int64_t d = 0; d < a->Dv; d += VL)
+        v_store_part(target_of(&a->out, b, h) + d, v_load(o + d) / by, i64_min(VL, a->Dv - d));
+}
 static void forward_body(void *ctx, int64_t i) {
     const attention_args *a = ctx;
     const int64_t head = i / a->blocks_q;
+    if (a->T == 1 && a->S > VL && a->drop == 0 && (!a->causal || a->start >= a->S - 1)) {
+        forward_query(a, head / a->H, head % a->H);
+        return;
+    }
     forward_block(a, head / a->H, head % a->H, i % a->blocks_q);
 }
 
@@ -333,10 +420,11 @@ static void backward_block(const attention_args *a, int64_t b, int64_t h, int64_
     const int64_t hk = h / (a->H / a->Hk);
     back_scratch w;
     lay_out(a, (real *)(a->scratch + ct_par_worker() * a->scratch_bytes), &w);
-    const matrix mq = head_of(a->q, b, h), mg = head_of(a->g, b, h), mk = head_of(a->k, b, hk), mv = head_of(a->v, b, hk);
+    const matrix mq = head_of(a->q, b, h), mg = head_of(a->g, b, h), mk = head_of(a->k, b, hk),
+                 mv = head_of(a->v, b, hk);
     transpose_rows(w.q, BLOCK_Q, mq.p + range.begin * mq.row, mq.row, mq.col, rows, D, a->scale);
     transpose_rows(w.g, BLOCK_Q, mg.p + range.begin * mg.row, mg.row, mg.col, rows, Dv, 1);
-    const real *q = rows_of(mq, range.begin, rows, D, Dp, w.qc), *g = rows_of(mg, range.begin, rows, Dv, Dvp, w.gc);
+    const lines q = rows_of(mq, range.begin, rows, D, Dp, w.qc), g = rows_of(mg, range.begin, rows, Dv, Dvp, w.gc);
     block x = {.b = b, .h = h, .t0 = range.begin, .p0 = range.begin, .rows = rows};
     real lse[BLOCK_Q + VBYTES], delta[BLOCK_Q + VBYTES];
     deltas(a, &x, delta);
@@ -351,9 +439,9 @@ static void backward_block(const attention_args *a, int64_t b, int64_t h, int64_
     for (x.k0 = 0; x.k0 < last; x.k0 += BLOCK_K) {
         x.keys = i64_min(BLOCK_K, last - x.k0);
         x.hidden = a->causal && x.k0 + x.keys - 1 > x.p0;
-        const real *k = rows_of(mk, x.k0, x.keys, D, Dp, w.kc), *v = rows_of(mv, x.k0, x.keys, Dv, Dvp, w.vc);
-        keys_by_queries(&x, D, k, Dp, w.q, w.s);
-        keys_by_queries(&x, Dv, v, Dvp, w.g, w.dp);
+        const lines k = rows_of(mk, x.k0, x.keys, D, Dp, w.kc), v = rows_of(mv, x.k0, x.keys, Dv, Dvp, w.vc);
+        keys_by_queries(&x, D, k, w.q, w.s);
+        keys_by_queries(&x, Dv, v, w.g, w.dp);
         if (a->mask) add_mask(a, &x, w.s);
         if (a->drop > 0) survivors(w.keep, a, &x);
         through_weights(a, &x, lse, delta, a->drop > 0 ? w.keep : NULL, w.s, w.dp);
@@ -477,12 +565,14 @@ static ct_array part_of(const ct_array *x, int64_t heads, int64_t parts, int64_t
     const int64_t C = x->shape[2] / parts;
     ct_array y = {.data = (real *)x->data + part * C * x->stride[2], .ndim = 4, .dtype = x->dtype};
     y.shape[0] = x->shape[0], y.shape[1] = heads, y.shape[2] = x->shape[1], y.shape[3] = C / heads;
-    y.stride[0] = x->stride[0], y.stride[1] = C / heads * x->stride[2], y.stride[2] = x->stride[1], y.stride[3] = x->stride[2];
+    y.stride[0] = x->stride[0], y.stride[1] = C / heads * x->stride[2], y.stride[2] = x->stride[1],
+    y.stride[3] = x->stride[2];
     y.size = y.shape[0] * y.shape[1] * y.shape[2] * y.shape[3];
     return y;
 }
-#define PACKED_PARTS(x) \
-    ct_array q = part_of(x, call->ints[0], 3, 0), k = part_of(x, call->ints[0], 3, 1), v = part_of(x, call->ints[0], 3, 2)
+#define PACKED_PARTS(x)                                                                \
+    ct_array q = part_of(x, call->ints[0], 3, 0), k = part_of(x, call->ints[0], 3, 1), \
+             v = part_of(x, call->ints[0], 3, 2)
 
 /* (qkv, mask?; heads) -> out, lse */
 static int64_t packed_work(const ct_call *call) {
@@ -542,7 +632,8 @@ static void cached_attention(const ct_call *call) {
             const matrix from = head_of(&fresh, bh / a.H, bh % a.H);
             for (int64_t t = 0; t < a.T; t++)
                 for (int64_t d = 0; d < a.D; d++)
-                    target_of(&to, bh / a.H, bh % a.H)[(a.start + t) * to.row + d] = from.p[t * from.row + d * from.col];
+                    target_of(&to, bh / a.H, bh % a.H)[(a.start + t) * to.row + d] =
+                        from.p[t * from.row + d * from.col];
         }
     }
     a.out = plain_target(&out);

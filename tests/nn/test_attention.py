@@ -137,8 +137,9 @@ def test_packed_projections(form: str, strided: bool) -> None:
     qkv = ours.transpose(0, 1) if strided else ours
     out = F.packed_attention(qkv, heads, None if mask is None else corten.tensor(mask), is_causal=form == "causal")
     parts = (x.view(b, t, heads, d).transpose(1, 2) for x in theirs.chunk(3, 2))
-    want = torch.nn.functional.scaled_dot_product_attention(
-        *parts, attn_mask=None if mask is None else torch.tensor(mask), is_causal=form == "causal").transpose(1, 2).reshape(b, t, -1)  # fmt: skip
+    theirs_mask = None if mask is None else torch.tensor(mask)
+    want = torch.nn.functional.scaled_dot_product_attention(*parts, attn_mask=theirs_mask, is_causal=form == "causal")
+    want = want.transpose(1, 2).reshape(b, t, -1)
     close(out, want, "float64")
     g = real(b, t, heads * d)
     out.backward(corten.tensor(g))

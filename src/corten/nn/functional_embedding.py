@@ -103,6 +103,10 @@ def embedding_bag(input: Any, weight: Any, offsets: Any = None, max_norm: float 
         per_sample_weights = None if per_sample_weights is None else per_sample_weights.narrow(0, 0, len(bag))
     flat = input.reshape(-1)
     rows = lookup(flat, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
+    if offsets is None and padding_idx is None and mode != "max" and count:
+        rows = rows if per_sample_weights is None else rows * per_sample_weights.reshape(-1, 1)
+        rows = rows.reshape(bags, -1, rows.shape[1])
+        return rows.sum(1) if mode == "sum" else rows.mean(1)
     if padding_idx is not None:
         kept = np.flatnonzero(flat.numpy() != padding_idx % weight.shape[0])
         rows, bag = embedding_op(rows, core.tensor(kept)), bag[kept]

@@ -136,12 +136,14 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: An
         q, k, v = (x.expand((*batch, *x.shape[2:])) for x in (q, k, v))
     if k.shape[1] == 0 or q.shape[1] % k.shape[1]:
         raise RuntimeError(f"[{name}] {q.shape[1]} heads are no multiple of {k.shape[1]} heads of keys")
-    mask = None
-    if attn_mask is not None:
-        full = (*lead, query.shape[-2], key.shape[-2])
-        mask = _four(attn_mask.expand(full)) if attn_mask.ndim <= len(full) else attn_mask
-        mask = mask.expand((*q.shape[:3], k.shape[2]))
-        if mask.is_floating_point():
+    mask = attn_mask
+    if mask is not None:
+        if len(lead) > 2:
+            mask = mask.expand((*lead, query.shape[-2], key.shape[-2]))
+        full, mask = (*q.shape[:3], k.shape[2]), _four(mask)
+        if mask.shape != full:
+            mask = mask.expand(full)
+        if mask.dtype != q.dtype and mask.is_floating_point():
             mask = mask.to(q.dtype)
     seed, call = _draw(dropout_p)
     if q.dtype != v.dtype or q.dtype != k.dtype:
@@ -188,7 +190,7 @@ def packed_attention(qkv: Any, num_heads: int, attn_mask: Any = None, dropout_p:
     mask = attn_mask
     if mask is not None:
         mask = _four(mask).expand((batch, num_heads, steps, steps))
-        if mask.is_floating_point():
+        if mask.dtype != qkv.dtype and mask.is_floating_point():
             mask = mask.to(qkv.dtype)
     seed, call = _draw(dropout_p)
     scale = 1 / math.sqrt(width // 3 // num_heads) if scale is None else scale
@@ -209,9 +211,11 @@ def _four(x: Any) -> Any:
     """(..., H, T, D) as (B, H, T, D)."""
     if x.ndim == 4:
         return x
-    if x.ndim < 4:
-        return x[(None,) * (4 - x.ndim)]
-    return x.reshape((-1, *x.shape[-3:]))
+    if x.ndim > 4:
+        return x.reshape((-1, *x.shape[-3:]))
+    for _ in range(4 - x.ndim):
+        x = x.unsqueeze(0)
+    return x
 
 
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
