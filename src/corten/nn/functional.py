@@ -10,7 +10,7 @@ from corten.ops import loss as losses
 from corten.ops.activation import log_softmax_op, softmax_op
 from corten.ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d  # noqa: F401
 from corten.ops.loss import reduction_code
-from corten.ops.matmul import linear_op
+from corten.ops.matmul import linear_activated_op, linear_op
 from corten.ops.pointwise import clamp, where
 from corten.ops.random import dropout_apply
 
@@ -37,7 +37,7 @@ def linear(input: Any, weight: Any, bias: Any = None, *, activation: str | None 
         return linear_op(input, weight, bias)
     if activation not in FUSED:
         raise ValueError(f"[linear] got activation={activation!r}, expected one of {list(FUSED)}")
-    return linear_op(input, weight, bias, activation=FUSED[activation])
+    return linear_activated_op(input, weight, bias, activation=FUSED[activation])
 
 
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:

@@ -47,8 +47,15 @@ def through_activation(g: Any, out: Any, activation: int) -> Any:
 
 linear_op = op(
     "linear(input, weight, bias: Tensor?, *, activation: int = 0) -> out", shape="linear", dtype="same",
-    kernel="linear", function=False, sums_down=False, vjp=_linear_vjp, vjp_fused=_linear_fused,
+    kernel="linear", function=False, sums_down=False,
+    vjp=lambda g, input, weight, needs: _linear_vjp(g, input, weight, None, 0, needs),
+    vjp_fused=lambda g, input, weight, needs: _linear_fused(g, input, weight, None, 0, needs),
     reference=lambda xp, input, weight, bias, activation: input @ weight.T + (0 if bias is None else bias),
+    doc="Affine map :math:`x W^T + b`. Its output is not saved: it may be changed in place.",
+)  # fmt: skip
+linear_activated_op = op(
+    "linear_activated(input, weight, bias: Tensor?, *, activation: int = 0) -> out", shape="linear", dtype="same",
+    kernel="linear", function=False, sums_down=False, vjp=_linear_vjp, vjp_fused=_linear_fused,
     doc="Affine map :math:`x W^T + b`, then an activation (0 none, 1 relu, 2 tanh, 3 sigmoid).",
 )  # fmt: skip
 
