@@ -50,8 +50,8 @@ def made(case: int, grad: bool = False) -> tuple[Any, Any, dict[str, Any], dict[
     name, kwargs, _ = CASES[case]
     ours = {k: corten.tensor(v).requires_grad_(grad) if isinstance(v, np.ndarray) else v for k, v in kwargs.items()}
     theirs = {k: torch.tensor(v).requires_grad_(grad) if isinstance(v, np.ndarray) else v for k, v in kwargs.items()}
-    fix = (lambda d: {**d, "temperature": torch.tensor(0.7, dtype=torch.float64)} if "temperature" in d else d)
-    return getattr(D, name)(**ours), getattr(T, name)(**fix(theirs)), ours, theirs
+    heat = {"temperature": torch.tensor(0.7, dtype=torch.float64)} if "temperature" in theirs else {}
+    return getattr(D, name)(**ours), getattr(T, name)(**{**theirs, **heat}), ours, theirs
 
 
 @pytest.mark.parametrize("case", range(len(CASES)), ids=IDS)

@@ -83,7 +83,8 @@ real2 = real(5, 4)
 @pytest.mark.parametrize("run", [
     lambda f, s, v, t: f.jacobian(v, t(X)), lambda f, s, v, t: f.jacobian(s, (t(X), t(Y))),
     lambda f, s, v, t: f.hessian(lambda x: s(x, t(Y)), t(X)), lambda f, s, v, t: f.hessian(s, (t(X), t(Y))),
-    lambda f, s, v, t: f.vjp(v, t(X), t(Y)), lambda f, s, v, t: f.jvp(v, t(X), t(V)), lambda f, s, v, t: f.jvp(s, (t(X), t(Y)), (t(V), t(Y))),
+    lambda f, s, v, t: f.vjp(v, t(X), t(Y)), lambda f, s, v, t: f.jvp(v, t(X), t(V)),
+    lambda f, s, v, t: f.jvp(s, (t(X), t(Y)), (t(V), t(Y))),
     lambda f, s, v, t: f.vhp(lambda x: s(x, t(Y)), t(X), t(V)), lambda f, s, v, t: f.hvp(lambda x: s(x, t(Y)), t(X), t(V)),
     lambda f, s, v, t: f.jacobian(lambda x: (x[:2], x[2:] ** 2), t(X))])  # fmt: skip
 def test_autograd_functional(run: Any) -> None:

@@ -16,7 +16,8 @@ START = [RNG.standard_normal(s) for s in SHAPES]
 A = [RNG.standard_normal((int(np.prod(s)), int(np.prod(s)))) for s in SHAPES]
 
 CASES: list[tuple[str, dict[str, Any]]] = [
-    ("SGD", {"lr": 1e-3}), ("SGD", {"lr": 1e-3, "momentum": 0.9, "weight_decay": 0.1}), ("SGD", {"lr": 1e-3, "momentum": 0.9, "nesterov": True}),
+    ("SGD", {"lr": 1e-3}), ("SGD", {"lr": 1e-3, "momentum": 0.9, "weight_decay": 0.1}),
+    ("SGD", {"lr": 1e-3, "momentum": 0.9, "nesterov": True}),
     ("SGD", {"lr": 1e-3, "momentum": 0.9, "dampening": 0.3}), ("SGD", {"lr": 1e-3, "foreach": True}),
     ("Adam", {}), ("Adam", {"amsgrad": True, "weight_decay": 0.1}), ("Adam", {"betas": (0.8, 0.9), "eps": 1e-3}),
     ("AdamW", {"lr": 1e-2}), ("AdamW", {"amsgrad": True, "weight_decay": 0.3, "foreach": True}),

@@ -162,7 +162,8 @@ class Distribution:
         if self._validate_args:
             n = len(self._event_shape)
             if tuple(value.shape[len(value.shape) - n :]) != tuple(self._event_shape):
-                raise ValueError(f"[{type(self).__name__}] got a value of shape {tuple(value.shape)}, expected events of {tuple(self._event_shape)}")
+                raise ValueError(f"[{type(self).__name__}] got a value of shape {tuple(value.shape)}, expected events of "
+                                 f"{tuple(self._event_shape)}")  # fmt: skip
             support = self.support
             if support is not None and not bool(support.check(value.detach()).all()):
                 raise ValueError(f"[{type(self).__name__}] a value is outside the support {support}")

@@ -453,8 +453,8 @@ class RelaxedBernoulli(TransformedDistribution):
         self.logits = given if p is None else p.log() - (-p).log1p()
         self.probs = self.logits.sigmoid() if p is None else given
         self.temperature = temperature
-        base = TransformedDistribution(Uniform(core.zeros_like(self.logits.detach()), 1.0, False),
-                                       [SigmoidTransform().inv, AffineTransform(self.logits, 1.0), AffineTransform(0.0, 1 / temperature)])  # fmt: skip
+        steps = [SigmoidTransform().inv, AffineTransform(self.logits, 1.0), AffineTransform(0.0, 1 / temperature)]
+        base = TransformedDistribution(Uniform(core.zeros_like(self.logits.detach()), 1.0, False), steps)
         super().__init__(base, SigmoidTransform(), validate_args)
 
 
@@ -557,8 +557,8 @@ class Kumaraswamy(TransformedDistribution):
     def __init__(self, concentration1: Any, concentration0: Any, validate_args: bool | None = None) -> None:
         self.concentration1, self.concentration0 = broadcast_all(concentration1, concentration0)
         base = Uniform(core.zeros_like(self.concentration0.detach()), 1.0, False)
-        super().__init__(base, [PowerTransform(1 / self.concentration0), AffineTransform(1.0, -1.0), PowerTransform(1 / self.concentration1)],
-                         validate_args)  # fmt: skip
+        steps = [PowerTransform(1 / self.concentration0), AffineTransform(1.0, -1.0), PowerTransform(1 / self.concentration1)]
+        super().__init__(base, steps, validate_args)
 
     def _moment(self, n: int) -> Any:
         a, b = self.concentration1, self.concentration0

@@ -19,7 +19,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "torch.amp": ("corten.amp",),
     "torch.amp.autocast_mode": ("corten.amp",),
     "torch.amp.grad_scaler": ("corten.amp",),
-    "torch.autograd": ("corten.autograd",),
+    "torch.autograd": (f"{HERE}.variables", "corten.autograd"),
     "torch.autograd.function": ("corten.autograd",),
     "torch.autograd.functional": ("corten.func.functional",),
     "torch.autograd.grad_mode": ("corten.autograd",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -134,12 +135,8 @@ class CIFAR10(ArrayDataset):
                     return self._python([tar.extractfile(members[name]) for name in wanted])
         for part in (place / self.python_folder, place):
             if all((part / name).is_file() for name in wanted):
-                files = [open(part / name, "rb") for name in wanted]
-                try:
-                    return self._python(files)
-                finally:
-                    for file in files:
-                        file.close()
+                with ExitStack() as files:
+                    return self._python([files.enter_context(open(part / name, "rb")) for name in wanted])
         return None
 
     def _python(self, files: Any) -> Any:
