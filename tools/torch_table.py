@@ -37,7 +37,8 @@ SECTIONS: list[tuple[str, str, str]] = [
 EXCLUDED: list[tuple[str, str]] = [
     ("sparse tensors", r".*sparse.*|.*_?(coo|csr|csc|bsr|bsc)(_.*)?|coalesce|is_coalesced|c?c(ol|row)_indices|crow_indices|col_indices|"
      r"row_indices|indices|values|dense_dim|to_dense|smm|sspaddmm|hspmm|.*_with_sparsity"),
-    ("quantised tensors", r".*quant.*|q_.*|qscheme|qint.*|quint.*|int_repr|fake_.*|choose_qparams.*|fused_moving_avg.*|.*_qparams|dequantize|"
+    ("quantised tensors", r".*quant.*|q_.*|qscheme|qint.*|quint.*|"
+     r"int_repr|fake_.*|choose_qparams.*|fused_moving_avg.*|.*_qparams|dequantize|"
      r"per_(tensor|channel).*|fbgemm.*|mkldnn_.*|Q.*Tensor|bits\d.*|int[1-7]$|uint[1-7]$|quantizable|qat|intrinsic|float[48]_.*|scaled_mm|"
      r"scaled_grouped_mm|grouped_mm|ScalingType|SwizzleType"),
     ("complex tensors", r"complex.*|c(float|double|half)|chalf|ComplexF.*|view_as_(real|complex).*|polar|conj.*|.*_conj(_.*)?|is_conj|"
@@ -62,7 +63,8 @@ EXCLUDED: list[tuple[str, str]] = [
      r"nested.*|.*_nested.*|to_padded_tensor|masked$|contrib|signal|return_types|random|serialization|utils|testing|hub|version|quasirandom|"
      r"storage|mtia|cpu|xpu|mps|cuda|nativert|numa|sparse|ao|legacy.*|get_file_path|prepare_.*|binary_cross_.*_with$|os|sys|math|builtins|"
      r"threading|inspect|platform|textwrap|ctypes|glob|warnings|functools|importlib|np|dataclasses|contextlib|traceback|weakref"),
-    ("names without a documented use", r"_.*|.*_backward|.*_jvp|.*_vjp|.*_forward_only|native_.*|unsafe_.*|.*_copy$|slice_inverse|slice_scatter_|"
+    ("names without a documented use", r"_.*|.*_backward|.*_jvp|.*_vjp|.*_forward_only|native_.*|unsafe_.*|"
+     r".*_copy$|slice_inverse|slice_scatter_|"
      r"nuclear_norm|frobenius_norm|norm_except_dim|embedding_renorm_|dsmm|saddmm|hsmm|spmm|(gru|lstm|rnn_tanh|rnn_relu)(_cell)?$|"
      r"batch_norm_.*|instance_norm_.*|group_norm$|segment_reduce|rowwise_prune|constant_pad_nd|convolution|conv_tbc|cudnn_.*|"
      r"affine_grid_generator|grid_sampler.*|ctc_loss|.*_loss$|alias|range|pdist|feature_(alpha_)?dropout_?|(alpha_)?dropout_?|"

@@ -182,7 +182,8 @@ def test_mixture_and_transforms() -> None:
         s = lib.TransformedDistribution(lib.Independent(lib.Normal(make(LOC), make(POS)), 1), t.StickBreakingTransform())
         shares = make(np.array([0.1, 0.2, 0.3, 0.4]))
         found.append([mix.log_prob(make(np.array(0.4))), mix.mean, mix.variance, mix.cdf(make(np.array(0.4))),
-                      y.log_prob(make(np.array([0.2, -0.5, 0.9]))), y.cdf(make(np.array([0.2, -0.5, 0.9]))), s.log_prob(shares)])  # fmt: skip
+                      y.log_prob(make(np.array([0.2, -0.5, 0.9]))),
+                      y.cdf(make(np.array([0.2, -0.5, 0.9]))), s.log_prob(shares)])  # fmt: skip
         for tr in (t.ExpTransform(), t.SigmoidTransform(), t.SoftplusTransform(), t.TanhTransform(), t.PowerTransform(make(np.array(2.0)))):
             x = make(POS / 2)
             z = tr(x)

@@ -10,6 +10,7 @@ import pytest
 import corten
 
 torch = pytest.importorskip("torch")
+pytest.importorskip("torch.nn.utils.prune")
 RNG = np.random.default_rng(4)
 
 
