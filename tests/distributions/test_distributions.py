@@ -101,13 +101,13 @@ ABSENT = {("StudentT", "mode"), ("Dirichlet", "mode"), ("FisherSnedecor", "mode"
 def test_draws_have_the_moments(case: int) -> None:
     corten.manual_seed(case)
     p, q, *_ = made(case)
-    n = 20000
+    n = 4000
     x = p.sample((n,)).double().numpy()
     assert x.shape == (n, *p.batch_shape, *p.event_shape)
     if CASES[case][0] == "Categorical":
         classes = p.probs.shape[-1]
         freq = np.stack([(x == k).mean(0) for k in range(classes)], -1)
-        np.testing.assert_allclose(freq, p.probs.numpy(), atol=0.02)
+        np.testing.assert_allclose(freq, p.probs.numpy(), atol=0.04)
         return
     if CASES[case][0] in ("RelaxedBernoulli", "RelaxedOneHotCategorical", "LogisticNormal", "VonMises"):
         torch.manual_seed(case)
@@ -116,7 +116,7 @@ def test_draws_have_the_moments(case: int) -> None:
     else:
         mean, std = p.mean.numpy(), np.sqrt(p.variance.numpy())
     np.testing.assert_allclose(x.mean(0), mean, atol=6 * np.max(std) / np.sqrt(n))
-    np.testing.assert_allclose(x.std(0), std, rtol=0.12, atol=0.01)
+    np.testing.assert_allclose(x.std(0), std, rtol=0.15, atol=0.02)
 
 
 @pytest.mark.parametrize("name", ["Normal", "Laplace", "Exponential", "Uniform", "Gamma", "Beta", "Gumbel", "LogNormal"])
