@@ -76,7 +76,8 @@ newaxis = None
 
 globals().update(_FUNCTIONS)
 
-_LAZY = ("nn", "optim", "data", "learn", "train", "vision", "text", "linalg", "fft", "special", "func", "serialization")
+_LAZY = ("nn", "optim", "data", "learn", "train", "vision", "text", "linalg", "fft", "special", "func", "serialization", "amp",
+         "recompute", "distributions", "compat", "array_api")  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -85,6 +86,11 @@ def __getattr__(name: str) -> Any:
     if name in ("save", "load"):
         module = importlib.import_module("corten.serialization")
         return getattr(module, name)
+    if not name.startswith("_"):
+        try:
+            return importlib.import_module("corten.compat.torch.mirror").attribute(name)
+        except AttributeError:
+            pass
     raise AttributeError(f"module 'corten' has no attribute {name!r}")
 
 

@@ -81,9 +81,23 @@ class Tensor(core.TensorBase):
         """This tensor: it is on the CPU."""
         return self
 
+    @property
     def is_cuda(self) -> bool:
         """False: tensors are on the CPU."""
         return False
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """The namespace of the Array API standard; see :mod:`corten.array_api`."""
+        from importlib import import_module
+
+        if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
+            raise ValueError(f"[__array_namespace__] got version {api_version!r}, expected 2021.12 to 2024.12")
+        return import_module("corten.array_api")
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether the data is on the CPU."""
+        return not self.is_meta
 
     def get_device(self) -> int:
         """-1, as for every CPU tensor."""

@@ -23,7 +23,8 @@ CASES: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("CyclicLR", (0.01, 0.2), {"step_size_up": 9}), ("CyclicLR", (0.01, [0.2, 0.4], 7, 12), {"mode": "triangular2"}),
     ("CyclicLR", (0.01, 0.2, 5), {"mode": "exp_range", "gamma": 0.98, "base_momentum": 0.7}),
     ("CyclicLR", (0.01, 0.2, 5), {"scale_fn": lambda x: 1 / x, "cycle_momentum": False}),
-    ("OneCycleLR", (0.3,), {"total_steps": 101}), ("OneCycleLR", (0.3,), {"epochs": 11, "steps_per_epoch": 10, "anneal_strategy": "linear"}),
+    ("OneCycleLR", (0.3,), {"total_steps": 101}),
+    ("OneCycleLR", (0.3,), {"epochs": 11, "steps_per_epoch": 10, "anneal_strategy": "linear"}),
     ("OneCycleLR", ([0.3, 0.5],), {"total_steps": 120, "three_phase": True, "pct_start": 0.4, "div_factor": 10, "final_div_factor": 100}),
     ("SWALR", (0.02,), {"anneal_epochs": 12}), ("SWALR", ([0.02, 0.5],), {"anneal_epochs": 5, "anneal_strategy": "linear"}),
     ("SWALR", (0.02,), {"anneal_epochs": 0}),
@@ -67,7 +68,8 @@ def test_rates(case: int, optimizer: str) -> None:
 METRICS = [float(x) for x in np.abs(np.sin(np.arange(100) / 9)) + np.exp(-np.arange(100) / 20)]
 
 
-@pytest.mark.parametrize("kwargs", [{}, {"mode": "max", "patience": 3}, {"factor": 0.5, "patience": 2, "cooldown": 4, "min_lr": [1e-3, 0.03]},
+@pytest.mark.parametrize("kwargs", [{}, {"mode": "max", "patience": 3},
+                                    {"factor": 0.5, "patience": 2, "cooldown": 4, "min_lr": [1e-3, 0.03]},
                                     {"threshold_mode": "abs", "threshold": 0.05, "patience": 1, "eps": 1e-3}])  # fmt: skip
 def test_plateau(kwargs: Any) -> None:
     way = []
@@ -147,7 +149,7 @@ def test_errors(name: str, args: Any, error: Any) -> None:
 
 
 def test_every_scheduler_of_torch_is_here() -> None:
-    wanted = {n for n in torch.optim.lr_scheduler.__all__} | {"SWALR"}
+    wanted = set(torch.optim.lr_scheduler.__all__) | {"SWALR"}
     have = {n for n, _, _ in CASES} | {"ReduceLROnPlateau", "SequentialLR", "ChainedScheduler", "LRScheduler"}
     assert wanted <= have
     for name in wanted:

@@ -232,17 +232,17 @@ cdef TensorBase filled(TensorBase t, object value):
     return t
 
 
-def empty(*size, dtype=None, device=None, bint requires_grad=False, layout=None, memory_format=None, pin_memory=False):
+def empty(*sizes, size=None, dtype=None, device=None, bint requires_grad=False, layout=None, memory_format=None, pin_memory=False):
     """A tensor of undefined values of the given size."""
-    cdef TensorBase t = fresh(size_of(size), dtype, device, "empty")
+    cdef TensorBase t = fresh(size_of(sizes if size is None else (size,)), dtype, device, "empty")
     if requires_grad:
         t.requires_grad = True
     return t
 
 
-def zeros(*size, dtype=None, device=None, bint requires_grad=False, layout=None, pin_memory=False):
+def zeros(*sizes, size=None, dtype=None, device=None, bint requires_grad=False, layout=None, pin_memory=False):
     """A tensor of zeros of the given size."""
-    cdef TensorBase t = fresh(size_of(size), dtype, device, "zeros")
+    cdef TensorBase t = fresh(size_of(sizes if size is None else (size,)), dtype, device, "zeros")
     if not t.storage.meta:
         memset(t.a.data, 0, t.a.size * ITEM[t.a.dtype])
     if requires_grad:
@@ -250,9 +250,9 @@ def zeros(*size, dtype=None, device=None, bint requires_grad=False, layout=None,
     return t
 
 
-def ones(*size, dtype=None, device=None, bint requires_grad=False, layout=None, pin_memory=False):
+def ones(*sizes, size=None, dtype=None, device=None, bint requires_grad=False, layout=None, pin_memory=False):
     """A tensor of ones of the given size."""
-    cdef TensorBase t = filled(fresh(size_of(size), dtype, device, "ones"), 1)
+    cdef TensorBase t = filled(fresh(size_of(sizes if size is None else (size,)), dtype, device, "ones"), 1)
     if requires_grad:
         t.requires_grad = True
     return t

@@ -20,6 +20,7 @@ from corten.nn.parameter import Buffer, Parameter, UninitializedBuffer, Uninitia
 from corten.nn.pooling import *  # noqa: F403
 from corten.nn.positions import *  # noqa: F403
 from corten.nn.rnn import *  # noqa: F403
+from corten.nn.rnn import CellBase as RNNCellBase
 from corten.nn.sparse import Embedding, EmbeddingBag
 from corten.nn.transformer import *  # noqa: F403
 

@@ -158,3 +158,23 @@ def dirac_(tensor: Any, groups: int = 1) -> Any:
         for d in range(min(out, tensor.shape[1])):
             tensor[(g * out + d, d, *middle)] = 1
     return tensor
+
+
+def _old_name(fn: Any) -> Any:
+    import warnings
+
+    name = fn.__name__.rstrip("_")
+
+    def called(*args: Any, **kwargs: Any) -> Any:
+        warnings.warn(f"[init] {name} is deprecated, use {name}_", FutureWarning, stacklevel=2)
+        return fn(*args, **kwargs)
+
+    called.__name__ = called.__qualname__ = name
+    called.__doc__ = f":func:`{name}_` under its old name."
+    return called
+
+
+uniform, normal, constant, eye, dirac = map(_old_name, (uniform_, normal_, constant_, eye_, dirac_))
+xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal = map(
+    _old_name, (xavier_uniform_, xavier_normal_, kaiming_uniform_, kaiming_normal_))  # fmt: skip
+orthogonal, sparse = _old_name(orthogonal_), _old_name(sparse_)

@@ -171,8 +171,8 @@ def sample(kernel: Any, size: Any, dtype: Any, generator: Generator | None, devi
 
 
 @function
-def rand(*size: Any, generator: Generator | None = None, out: Any = None, dtype: Any = None, device: Any = None,
-         requires_grad: bool = False, layout: Any = None, pin_memory: bool = False) -> Any:  # fmt: skip
+def rand(*lengths: Any, size: Any = None, generator: Generator | None = None, out: Any = None, dtype: Any = None,
+         device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: bool = False) -> Any:  # fmt: skip
     """Uniform numbers of [0, 1).
 
     Examples
@@ -182,14 +182,16 @@ def rand(*size: Any, generator: Generator | None = None, out: Any = None, dtype:
     >>> bool(((x >= 0) & (x < 1)).all())
     True
     """
-    return finish(sample(uniform_op, sizes(size), dtype, generator, device, low=0.0, high=1.0), out, requires_grad)
+    shape = sizes(lengths if size is None else (size,))
+    return finish(sample(uniform_op, shape, dtype, generator, device, low=0.0, high=1.0), out, requires_grad)
 
 
 @function
-def randn(*size: Any, generator: Generator | None = None, out: Any = None, dtype: Any = None, device: Any = None,
-          requires_grad: bool = False, layout: Any = None, pin_memory: bool = False) -> Any:  # fmt: skip
+def randn(*lengths: Any, size: Any = None, generator: Generator | None = None, out: Any = None, dtype: Any = None,
+          device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: bool = False) -> Any:  # fmt: skip
     """Normal numbers, mean 0 and variance 1."""
-    return finish(sample(normal_op, sizes(size), dtype, generator, device, mean=0.0, std=1.0), out, requires_grad)
+    shape = sizes(lengths if size is None else (size,))
+    return finish(sample(normal_op, shape, dtype, generator, device, mean=0.0, std=1.0), out, requires_grad)
 
 
 @function

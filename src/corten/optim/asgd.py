@@ -86,7 +86,8 @@ class Rprop(Optimizer):
                 state["step_size"] = core.full(tuple(p.shape), float(group["lr"]), dtype=p.dtype)
             g = -g if group["maximize"] else g
             change = g * state["prev"]
-            factor = where(change > 0, longer, where(change < 0, shorter, 1.0)).to(p.dtype)
+            one = core.ones((), dtype=p.dtype)
+            factor = where(change > 0, one * longer, where(change < 0, one * shorter, one))
             state["step_size"].mul_(factor).clamp_(min=least, max=most)
             g = where(change < 0, 0.0, g)
             p.sub_(g.sign() * state["step_size"])

@@ -1,11 +1,11 @@
-"""Pictures: ``corten.vision.models``, with torchvision's names, and ``corten.vision.transforms``."""
+"""Pictures: models, transforms and data sets with torchvision's names. Each is imported when it is first used."""
 
 from __future__ import annotations
 
 import importlib
 from typing import Any
 
-__all__ = ["models", "transforms"]
+__all__ = ["datasets", "models", "transforms"]
 
 
 def __getattr__(name: str) -> Any:

@@ -51,15 +51,15 @@ def main(arguments: list[str] | None = None) -> int:
         asked = arguments[:1] in (["-h"], ["--help"])
         print(usage, file=sys.stdout if asked else sys.stderr)
         return 0 if asked else 2
+    script = Path(arguments[0])
+    if arguments[0] != "-m" and not script.is_file():
+        print(f"[corten.compat.torch] there is no file {script}", file=sys.stderr)
+        return 2
     install()
     if arguments[0] == "-m":
         sys.argv = arguments[1:]
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
         return 0
-    script = Path(arguments[0])
-    if not script.is_file():
-        print(f"[corten.compat.torch] there is no file {script}", file=sys.stderr)
-        return 2
     sys.argv = arguments
     sys.path[0] = str(script.resolve().parent)
     runpy.run_path(str(script), run_name="__main__")

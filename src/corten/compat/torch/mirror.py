@@ -15,10 +15,11 @@ HERE = "corten.compat.torch"
 #: what a module of PyTorch is here: modules that are searched in order
 MODULES: dict[str, tuple[str, ...]] = {
     "torch": (f"{HERE}.root", "corten"),
+    "torch.accelerator": (f"{HERE}.accelerator",),
     "torch.amp": ("corten.amp",),
     "torch.amp.autocast_mode": ("corten.amp",),
     "torch.amp.grad_scaler": ("corten.amp",),
-    "torch.autograd": ("corten.autograd",),
+    "torch.autograd": (f"{HERE}.variables", "corten.autograd"),
     "torch.autograd.function": ("corten.autograd",),
     "torch.autograd.functional": ("corten.func.functional",),
     "torch.autograd.grad_mode": ("corten.autograd",),
@@ -121,8 +122,8 @@ class Mirror(types.ModuleType):
         if name == "__all__":
             return [n for n in dir(self) if not n.startswith("_")]
         if f"{self.__name__}.{name}" in MODULES and not name.startswith("__"):
-            return importlib.import_module(f"{self.__name__}.{name}")
-        if name.startswith("__"):
+            return module(f"{self.__name__}.{name}")
+        if name.startswith("__") and name != "__version__":
             raise AttributeError(name)
         for target in self._targets():
             try:
@@ -141,6 +142,16 @@ class Mirror(types.ModuleType):
         return f"<module {self.__name__!r} of corten>"
 
 
+_made: dict[str, Mirror] = {}
+
+
+def module(name: str) -> Mirror:
+    """The mirror of that name."""
+    if name not in _made:
+        _made[name] = Mirror(name)
+    return _made[name]
+
+
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds the modules of the table."""
 
@@ -156,7 +167,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def create_module(self, spec: Any) -> types.ModuleType:
         """A mirror."""
-        return Mirror(spec.name)
+        return module(spec.name)
 
     def exec_module(self, module: types.ModuleType) -> None:
         """Nothing to run: names are found when they are asked for."""
@@ -184,3 +195,10 @@ def uninstall() -> None:
         sys.meta_path.remove(_finder)
     for name in [n for n, m in sys.modules.items() if _is_ours(m)]:
         del sys.modules[name]
+
+
+def attribute(name: str) -> Any:
+    """What ``torch`` has under a name beside the tensors: for ``import corten as torch``."""
+    if f"torch.{name}" in MODULES:
+        return module(f"torch.{name}")
+    return getattr(importlib.import_module(f"{HERE}.root"), name)

@@ -8,7 +8,8 @@ from typing import Any
 
 import corten
 from corten._core import core
-from corten.amp import autocast, get_autocast_dtype, is_autocast_enabled  # noqa: F401
+from corten.amp import GradScaler, autocast, get_autocast_dtype, is_autocast_enabled  # noqa: F401
+from corten.compat.torch.version import __version__  # noqa: F401
 from corten.tensor import Tensor
 
 Number = builtins.int | builtins.float | builtins.bool
@@ -164,7 +165,18 @@ for _name in ("quantize_per_tensor", "quantize_per_channel"):
     globals()[_name] = _absent(_name, "there are no quantised tensors")
 
 
+#: functions of layers that torch shows beside torch.nn.functional
+_LAYERS = ("adaptive_avg_pool1d", "adaptive_max_pool1d", "avg_pool1d", "batch_norm", "bilinear", "binary_cross_entropy_with_logits", "celu",
+           "celu_", "conv_tbc", "cosine_embedding_loss", "cosine_similarity", "ctc_loss", "dropout", "embedding", "embedding_bag",
+           "feature_dropout", "group_norm", "hardshrink", "hinge_embedding_loss", "instance_norm", "kl_div", "layer_norm",
+           "margin_ranking_loss", "max_pool1d", "max_pool1d_with_indices", "max_pool2d", "max_pool3d", "pairwise_distance", "pdist",
+           "pixel_shuffle", "pixel_unshuffle", "poisson_nll_loss", "prelu", "rms_norm", "rrelu", "rrelu_", "selu", "selu_",
+           "threshold", "threshold_", "triplet_margin_loss", "alpha_dropout", "channel_shuffle")  # fmt: skip
+
+
 def __getattr__(name: str) -> Any:
+    if name in _LAYERS:
+        return getattr(corten.nn.functional, name)
     if name == "vmap":
         return corten.func.vmap
     raise AttributeError(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +68,21 @@ class MNIST(ArrayDataset):
     def __init__(self, root: Any, train: bool = True, transform: Any = None, target_transform: Any = None,
                  download: bool = False) -> None:  # fmt: skip
         super().__init__(root, transform=transform, target_transform=target_transform)
-        kept = self.source(self.root, train=train, download=download)
+        kept = self._kept(train, download)
         self.train, self.data, self.targets = train, kept.data, kept.targets
         self.classes = list(kept.classes)
         if type(self) is MNIST:
             names = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
             self.classes = [f"{i} - {name}" for i, name in enumerate(names)]
+
+
+    def _kept(self, train: bool, download: bool) -> Any:
+        for place in (self.root, None):
+            try:
+                return self.source(place, train=train, download=False)
+            except DatasetUnavailableError:
+                continue
+        return self.source(self.root, train=train, download=download)
 
 
 class FashionMNIST(MNIST):
@@ -105,7 +115,7 @@ class CIFAR10(ArrayDataset):
                  download: bool = False) -> None:  # fmt: skip
         super().__init__(root, transform=transform, target_transform=target_transform)
         self.train, self.classes = train, list(self.names)
-        for _, base in roots(self.root):
+        for _, base in [*roots(self.root), *roots()]:
             for place in (base, base / self.folder):
                 found = self._read(place)
                 if found is not None:
@@ -125,12 +135,8 @@ class CIFAR10(ArrayDataset):
                     return self._python([tar.extractfile(members[name]) for name in wanted])
         for part in (place / self.python_folder, place):
             if all((part / name).is_file() for name in wanted):
-                files = [open(part / name, "rb") for name in wanted]
-                try:
-                    return self._python(files)
-                finally:
-                    for file in files:
-                        file.close()
+                with ExitStack() as files:
+                    return self._python([files.enter_context(open(part / name, "rb")) for name in wanted])
         return None
 
     def _python(self, files: Any) -> Any:

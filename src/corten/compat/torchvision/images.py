@@ -268,7 +268,8 @@ def affine(img: Any, angle: float, translate: Any, scale: float, shear: Any, int
     w, h = img.size
     middle = np.array([w * 0.5, h * 0.5])
     offset = middle - m @ middle + shift
-    return img.transform((w, h), Image.Transform.AFFINE, (m[0, 0], m[0, 1], offset[0], m[1, 0], m[1, 1], offset[1]), _PIL[mode], fillcolor=fill)
+    way = (m[0, 0], m[0, 1], offset[0], m[1, 0], m[1, 1], offset[1])
+    return img.transform((w, h), Image.Transform.AFFINE, way, _PIL[mode], fillcolor=fill)
 
 
 def rgb_to_grayscale(img: Any, num_output_channels: int = 1) -> Any:
@@ -331,7 +332,10 @@ def invert(img: Any) -> Any:
 def gaussian_blur(img: Any, kernel_size: Any, sigma: Any = None) -> Any:
     """Smoothed by a Gaussian."""
     k = (kernel_size, kernel_size) if isinstance(kernel_size, int) else tuple(kernel_size)
-    s = tuple(n * 0.15 + 0.35 for n in k) if sigma is None else (sigma, sigma) if isinstance(sigma, (int, float)) else tuple(sigma) * (2 // len(sigma))
+    if sigma is None:
+        s = tuple(n * 0.15 + 0.35 for n in k)
+    else:
+        s = (sigma, sigma) if isinstance(sigma, (int, float)) else tuple(sigma) * (2 // len(sigma))
     if not is_tensor(img):
         return to_pil_image(gaussian_blur(pil_to_tensor(img), k, s))
     x, dtype = _as_float(img)

@@ -5,6 +5,7 @@ from typing import Any
 from corten.nn.utils import parametrizations, parametrize, prune, rnn, stateless
 from corten.nn.utils.clip_grad import *  # noqa: F403
 from corten.nn.utils.convert_parameters import *  # noqa: F403
+from corten.nn.utils.fusion import *  # noqa: F403
 from corten.nn.utils.spectral_norm import remove_spectral_norm, spectral_norm
 from corten.nn.utils.weight_norm import remove_weight_norm, weight_norm
 

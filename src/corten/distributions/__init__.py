@@ -1,0 +1,36 @@
+"""Probability distributions with PyTorch's names: draws, log-probabilities, moments, entropies, divergences."""
+
+from corten.distributions import constraints, transforms
+from corten.distributions.continuous import (
+    Cauchy,
+    Exponential,
+    Gumbel,
+    HalfCauchy,
+    HalfNormal,
+    Laplace,
+    Normal,
+    StudentT,
+    Uniform,
+)
+from corten.distributions.discrete import (
+    Bernoulli,
+    Binomial,
+    Categorical,
+    Geometric,
+    Multinomial,
+    NegativeBinomial,
+    OneHotCategorical,
+    OneHotCategoricalStraightThrough,
+    Poisson,
+)
+from corten.distributions.distribution import Distribution
+from corten.distributions.gamma import Beta, Chi2, Dirichlet, FisherSnedecor, Gamma, InverseGamma
+from corten.distributions.joint import (
+    Independent,
+    LowRankMultivariateNormal,
+    MixtureSameFamily,
+    MultivariateNormal,
+    VonMises,
+)
+from corten.distributions.kl import kl_divergence, register_kl
+from corten.distributions.transforms import *  # noqa: F403
