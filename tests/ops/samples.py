@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import samples_order
 
 RNG = np.random.default_rng(7)
 
@@ -119,3 +120,4 @@ SAMPLES["conv"] = [
     {"args": [real(2, 3, 6, 5), real(4, 3, 3, 2), None],
      "attrs": {"nd": 2, "stride": (1, 1), "padding": (1, 0), "dilation": (1, 2), "groups": 1, "activation": 0}},
 ]  # fmt: skip
+SAMPLES.update(samples_order.SAMPLES)

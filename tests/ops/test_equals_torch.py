@@ -257,3 +257,17 @@ def test_same_for_any_number_of_threads(call: str) -> None:
     finally:
         corten.set_num_threads(before)
     assert seen[0] == seen[1] == seen[2]
+
+
+def test_what_is_imported_later_is_what_its_modules_publish() -> None:
+    import importlib
+
+    from corten.ops import later
+    from corten.ops.declare import FUNCTIONS
+    from corten.tensor import Tensor
+
+    for module, names in later.PUBLISHED.items():
+        importlib.import_module(f"corten.ops.{module}")
+        for name in names.split():
+            assert FUNCTIONS[name.rstrip("*")].__module__ != "corten.ops.later"
+            assert not name.endswith("*") or getattr(Tensor, name.rstrip("*")).__module__ != "corten.ops.later"

@@ -600,6 +600,20 @@ def resize_as_(self: Any, other: Any, memory_format: Any = None) -> Any:
 for _fn in (fill_diagonal_, resize_, resize_as_, set_):
     setattr(Tensor, _fn.__name__, _fn)
 FUNCTIONS["resize_as_"] = resize_as_
+FUNCTIONS["as_strided_"] = Tensor.as_strided_
+
+
+@composite(method=False)
+def constant_pad_nd(input: Any, pad: Any, value: float = 0) -> Any:
+    """One value around the last dimensions: pairs of sizes, from the last dimension on; negative ones cut."""
+    for i in range(len(pad) // 2):
+        d, before, after = input.ndim - 1 - i, pad[2 * i], pad[2 * i + 1]
+        start, length = max(-before, 0), input.shape[d] + min(before, 0) + min(after, 0)
+        input = narrow_op(input, d, start, length)
+        sides = [core.full((*input.shape[:d], max(n, 0), *input.shape[d + 1 :]), value, dtype=input.dtype, device=input.device)
+                 for n in (before, after)]  # fmt: skip
+        input = cat([sides[0], input, sides[1]], d)
+    return input
 
 
 @composite

@@ -193,14 +193,26 @@ def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> Any
     return return_types.aminmax((FUNCTIONS["amin"](input, dims, keepdim), FUNCTIONS["amax"](input, dims, keepdim)))
 
 
-def at_rank(kind: Any, input: Any, rank: Any, dim: int, keepdim: bool) -> Any:
-    """The values of one rank (an int, or a tensor that fits) along a dimension, of a stable sort."""
+def without(x: Any, dim: int, rank: int) -> Any:
+    """The input's shape with 1 at a dimension, twice."""
+    shape = list(x)
+    if shape:
+        shape[dim] = 1
+    return shape, shape
+
+
+MEDIAN, NANMEDIAN = -1, -2  # ranks that depend on how many elements are numbers
+kth_op = op("kth(input, dim: dim, rank: int) -> values, indices", shape=without, dtype="same,int64", kernel="kth", function=False,
+            vjp=lambda g_values, indices, input_shape, dim: placed(g_values, indices, input_shape, dim),
+            doc="The value of one rank along a dimension and where it is; of equals the one that a stable sort would put there.")  # fmt: skip
+
+
+def at_rank(kind: Any, input: Any, rank: int, dim: int, keepdim: bool) -> Any:
+    """The values of one rank along a dimension."""
     if input.ndim == 0:
         return kind((input.clone(), core.zeros((), dtype=INT64)))
     d = core_wrap(dim, input.ndim)
-    order = sort_op(widened(input.detach()), d, False)[1]
-    index = core._narrow(order, d, rank, 1).contiguous() if isinstance(rank, int) else picked(order, rank, d)
-    values = picked(widened(input), index, d)
+    values, index = kth_op(widened(input), d, rank)
     values = values if values.dtype is input.dtype else values.to(input.dtype)
     return kind((values, index) if keepdim else (select(values, d, 0), select(index, d, 0)))
 
@@ -229,17 +241,7 @@ def median_of(name: str, skip_nan: bool) -> Any:
         some(name, input, dim)
         if input.ndim == 0:
             return kind((input.clone(), core.zeros((), dtype=INT64)))
-        n = input.shape[dim]
-        if not input.is_floating_point():
-            return at_rank(kind, input, (n - 1) // 2, dim, keepdim)
-        bad = input.detach().isnan()
-        if skip_nan:
-            numbers = n - bad.sum(dim, keepdim=True)
-            rank = ((numbers - 1).clamp(min=0)).div(2, rounding_mode="floor")
-        else:
-            found = bad.any(dim, keepdim=True)
-            rank = found.to(INT64) * ((n - bad.sum(dim, keepdim=True)) - (n - 1) // 2) + (n - 1) // 2
-        return at_rank(kind, input, rank, dim, keepdim)
+        return at_rank(kind, input, NANMEDIAN if skip_nan else MEDIAN, dim, keepdim)
 
     run.__name__ = run.__qualname__ = name
     run.__doc__ = f"""The lower median of all elements, or along a dimension with its index{", NaN left out" if skip_nan else ""}.
