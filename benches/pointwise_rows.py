@@ -38,7 +38,8 @@ MATRIX = {
 #: likewise, without a gradient
 COUNTS = {
     "argmax of rows": "x.argmax(1)", "argmin of columns": "x.argmin(0)", "any of rows": "(x > 2).any(1)", "all": "(x > 0).all()",
-    "count_nonzero": "L.count_nonzero(x)", "sort of rows": "x.sort(1)[0]", "topk of rows": "x.topk(5, 1)[0]", "median of rows": "x.median(1)[0]",
+    "count_nonzero": "L.count_nonzero(x)", "sort of rows": "x.sort(1)[0]", "topk of rows": "x.topk(5, 1)[0]",
+    "median of rows": "x.median(1)[0]",
     "histc": "x.histc(64, 0, 1)", "bincount": "L.bincount(t)", "unique": "L.unique(t)", "searchsorted": "L.searchsorted(r.sort()[0], x)",
     "isnan": "x.isnan()", "logical_and": "L.logical_and(m, m)", "int add": "k + k", "int sum": "k.sum(1)",
 }  # fmt: skip
@@ -131,6 +132,7 @@ def rows() -> Iterator[Row]:
             low, high = DOMAIN.get(name, (0.1, 0.9))
             count = max(1, 10_000 // size)
             for backward in (False, True) if differentiable else (False,):
-                yield Row("A7", f"{name}{' forward and backward' if backward else ''}, {size:.0e}", both(call, low, high, size, backward, count),
+                title = f"{name}{' forward and backward' if backward else ''}, {size:.0e}"
+                yield Row("A7", title, both(call, low, high, size, backward, count),
                           check=agree(1e-3, 1e-4 if "cum" not in name and "sum" not in name else 1e-6 * size), calls=count, pairs=5,
                           seconds=0.008 if size <= SIZES[-1] else 0.02)  # fmt: skip

@@ -34,7 +34,7 @@ L.rot90(x, 2) L.rot90(x, 3) L.rot90(x, -1, (1, 0)) L.rot90(x, 0) x.repeat(2, 3) 
 L.repeat_interleave(x, 2, 1) L.repeat_interleave(x, L.tensor([1,0,2]), 0) L.tril(x) L.triu(x, 1) L.tril(x, -1)
 L.diag(x) L.diag(x, 1) L.diag(v) L.diag(v, -1) L.diagflat(v) L.diag_embed(x) L.diag_embed(x, 1, 0, 2) L.trace(x)
 L.diagonal_scatter(x, v[:3]) L.slice_scatter(x, y[:, 1:3], 1, 1, 3) L.slice_scatter(x, y[:2], 0, 0, 3, 2)
-L.select_scatter(x, v, 0, 1) L.as_strided_scatter(x, y[:2, :2], (2, 2), (1, 2)).detach() L.hstack([x, y])
+L.select_scatter(x, v, 0, 1) L.as_strided_scatter(x.contiguous(), y[:2, :2], (2, 2), (1, 2)).detach() L.hstack([x, y])
 L.vstack([x, y]) L.dstack([x, y]) L.column_stack([v, v]) L.row_stack([v, v]) L.hstack([v, v]) L.vstack([v, v])
 L.dstack([v, v]) L.block_diag(x, v) L.block_diag(x, y) L.broadcast_tensors(x, v) L.meshgrid(v, v, indexing='ij')
 L.meshgrid(v, x[0], indexing='xy') L.cartesian_prod(v, v) L.combinations(v) L.combinations(v, 3)
@@ -168,4 +168,25 @@ L.diag_embed(x, 0, 1, 1) L.fliplr(v) L.cumsum('a', 0) i.sinc_() L.linalg.multi_d
 L.linalg.matrix_norm(x, 'abc') L.pdist(b) L.stft(x, 4) L.renorm(x, 2, 7, 1.0) L.channel_shuffle(x, 3) L.isin(x)
 L.unique(x, dim=5) L.linalg.tensorinv(x, 0) L.linalg.lstsq(x, v[:2]) L.dot(x, x) x.resize_(-2) L.slice_scatter(x, v)
 L.median(x, 'a')
+"""
+# of those above, twice differentiated
+SECOND = """
+L.cumsum(x, 0) L.cumprod(x, 1) L.logcumsumexp(x, 1) L.sort(x, 1) L.topk(x, 2) L.median(x, 1) L.max(x, 1)
+L.roll(x, 5, 1) L.flip(x, (0,)) L.triu(x, 1) L.var(x, 1) L.std(x, 0, keepdim=True) L.var_mean(x, 1) L.norm(x, 3)
+L.norm(x) L.logit(x) L.digamma(x) L.special.i1(x) L.special.erfcx(x) L.special.ndtri(x) L.linalg.inv(a)
+L.linalg.solve(a, r) L.linalg.cholesky(s) L.linalg.det(a) L.linalg.slogdet(a) L.linalg.matrix_exp(a)
+L.linalg.svdvals(t) L.linalg.eigvalsh(s) L.linalg.qr(t) L.linalg.pinv(t) L.linalg.solve_triangular(a, r, upper=True)
+L.linalg.lu(a) L.einsum('ij,kj->ik', x, y) L.cdist(x, y) L.fft.fft(x).abs() L.fft.irfft(L.fft.rfft(x), 7)
+L.quantile(x, 0.3, 1) L.kron(x, y) L.diag_embed(x) L.linalg.vector_norm(x, 3, 1) L.cummax(x, 1)
+"""
+# in half precision
+HALF = """
+L.cumsum(x, 0) L.sort(x, 1) L.topk(x, 2) L.max(x, 1) L.flip(x, (0,)) L.triu(x, 1) L.roll(x, 1)
+L.std(x, 0, keepdim=True) L.softmax(x, 1) L.einsum('ij,kj->ik', x, y) L.norm(x) L.median(x, 1) L.logaddexp(x, y)
+L.fmax(x, y)
+"""
+# the same bits for any number of threads
+THREADS = """
+L.sort(x, 0) L.topk(x, 40, 0) L.cumsum(x, 0) L.cumprod(x, 1) L.median(x, 0) L.flip(x, (0,)) L.std(x)
+L.einsum('ij,kj->ik', x, x) L.cdist(x, x)
 """

@@ -16,6 +16,7 @@ from corten.ops import (  # noqa: F401
     loss,
     matmul,
     norm,
+    pieces,
     pointwise,
     pooling,
     random,

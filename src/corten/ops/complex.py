@@ -180,7 +180,8 @@ twin("sqrt", "input", lambda np, a: np.sqrt(a), lambda g, out: g / bar(2 * out))
 twin("sin", "input", lambda np, a: np.sin(a), lambda g, input: g * bar(input.cos()))
 twin("cos", "input", lambda np, a: np.cos(a), lambda g, input: -g * bar(input.sin()))
 twin("pow", "input, exponent", lambda np, a, p: np.power(a, p),
-     (lambda g, input, exponent: g * bar(exponent * input ** (exponent - 1)), lambda g, input, out: g * bar(out * input.log())))  # fmt: skip
+     (lambda g, input, exponent: g * bar(exponent * input ** (exponent - 1)),
+      lambda g, input, out: g * bar(out * input.log())))  # fmt: skip
 twin("eq", "input, other", lambda np, a, b: a == b)
 twin("ne", "input, other", lambda np, a, b: a != b)
 twin("where", "condition: mask, input, other", lambda np, m, a, b: np.where(m, a, b),
@@ -239,5 +240,5 @@ def _set_part(self: Any, which: int, value: Any) -> None:
 Tensor.real = property(real, lambda self, value: self.copy_(value) if not self.is_complex() else _set_part(self, 0, value),
                        doc="Real part, as a view.")  # fmt: skip
 Tensor.imag = property(imag, lambda self, value: _set_part(self, 1, value), doc="Imaginary part, as a view.")
-Tensor.H = property(lambda self: conj(self.T), doc="The conjugate transpose of a matrix.")
+setattr(Tensor, "H", property(lambda self: conj(self.T), doc="The conjugate transpose of a matrix."))  # noqa: B010
 Tensor.mH = property(lambda self: conj(self.transpose(-2, -1)), doc="The last two dimensions exchanged, conjugated.")

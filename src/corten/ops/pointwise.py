@@ -325,7 +325,8 @@ erfinv = unary("erfinv", lambda g, out: g * (SQRT_PI / 2) * exp(out * out),
 lgamma = unary("lgamma", lambda g, input: g * digamma(input),
                lambda xp, input: __import__("scipy.special", fromlist=["gammaln"]).gammaln(input),
                "Logarithm of the absolute value of the gamma function.")  # fmt: skip
-digamma = unary("digamma", lambda g, input: g * trigamma_op(input), lambda xp, input: __import__("scipy.special", fromlist=["digamma"]).digamma(input),
+digamma = unary("digamma", lambda g, input: g * trigamma_op(input),
+                lambda xp, input: __import__("scipy.special", fromlist=["digamma"]).digamma(input),
                 "Derivative of the logarithm of the gamma function.", saves="input")  # fmt: skip
 
 

@@ -75,7 +75,7 @@ def running_extreme(name: str) -> Any:
     kind = getattr(return_types, name)
 
     def run(input: Any, dim: int) -> Any:
-        return narrowed(kind, *made(widened(input), dim), input.dtype)
+        return narrowed(kind, made(widened(input), dim), input.dtype)
 
     run.__name__ = run.__qualname__ = name
     run.__doc__ = (

@@ -64,8 +64,9 @@ topk_op = op("topk_op(input, k: int, dim: dim, largest: bool) -> values, indices
              doc="The k largest (or smallest) values in order, and where they were.")  # fmt: skip
 
 
-def narrowed(kind: Any, values: Any, indices: Any, dtype: Any) -> Any:
+def narrowed(kind: Any, pair: Any, dtype: Any) -> Any:
     """A named pair, its values in the dtype that came in."""
+    values, indices = pair
     return kind((values if values.dtype is dtype else values.to(dtype), indices))
 
 
@@ -85,7 +86,7 @@ def sort(input: Any, dim: int = -1, descending: bool = False, *, stable: bool = 
     >>> corten.sort(corten.tensor([3.0, 1.0, 2.0])).indices
     tensor([1, 2, 0])
     """
-    return narrowed(return_types.sort, *sort_op(widened(input), dim, descending), input.dtype)
+    return narrowed(return_types.sort, sort_op(widened(input), dim, descending), input.dtype)
 
 
 @composite
@@ -114,7 +115,7 @@ def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool =
     k = int(k)
     if not 0 <= k <= n:
         raise RuntimeError(f"[topk] got k={k} for a dimension of size {n}, expected 0 to {n}")
-    return narrowed(return_types.topk, *topk_op(widened(input), k, dim, largest), input.dtype)
+    return narrowed(return_types.topk, topk_op(widened(input), k, dim, largest), input.dtype)
 
 
 # ---- extremes and ranks, with indices
@@ -204,7 +205,7 @@ def without(x: Any, dim: int, rank: int) -> Any:
 MEDIAN, NANMEDIAN = -1, -2  # ranks that depend on how many elements are numbers
 kth_op = op("kth(input, dim: dim, rank: int) -> values, indices", shape=without, dtype="same,int64", kernel="kth", function=False,
             vjp=lambda g_values, indices, input_shape, dim: placed(g_values, indices, input_shape, dim),
-            doc="The value of one rank along a dimension and where it is; of equals the one that a stable sort would put there.")  # fmt: skip
+            doc="The value of one rank along a dimension and where it is, as a stable sort would order them.")  # fmt: skip
 
 
 def at_rank(kind: Any, input: Any, rank: int, dim: int, keepdim: bool) -> Any:
@@ -324,7 +325,7 @@ def quantile_of(name: str, skip_nan: bool) -> Any:
         return out if probability.ndim else select(out, 0, 0)
 
     run.__name__ = run.__qualname__ = name
-    run.__doc__ = f"""Quantiles of all elements or along a dimension{", NaN left out" if skip_nan else ""}: ``q`` of [0, 1], one or a vector.
+    run.__doc__ = f"""Quantiles ``q``, one or a vector, of all elements or along a dimension{", NaN left out" if skip_nan else ""}.
 
     Examples
     --------

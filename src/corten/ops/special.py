@@ -211,7 +211,8 @@ def xlog1py(input: Any, other: Any) -> Any:
 publish(entr, "entr", "Entropy of each value: :math:`-x \\log x`.")
 publish(ndtr, "ndtr", "Standard normal distribution function.")
 publish(xlog1py, "xlog1py", ":math:`x \\log(1 + y)`, 0 where x is 0.")
-for _name, _fn in {"softmax": softmax, "log_softmax": log_softmax, "erf": erf, "erfc": erfc, "erfinv": erfinv, "exp2": exp2, "expm1": expm1, "log1p": log1p, "digamma": digamma,
-                   "psi": digamma, "gammaln": lgamma, "expit": FUNCTIONS["sigmoid"], "logit": logit, "sinc": sinc,
-                   "round": round_, "xlogy": xlogy, "multigammaln": mvlgamma, "logsumexp": logsumexp_op}.items():  # fmt: skip
-    SPECIAL[_name] = _fn
+SPECIAL.update({
+    "softmax": softmax, "log_softmax": log_softmax, "erf": erf, "erfc": erfc, "erfinv": erfinv, "exp2": exp2, "expm1": expm1,
+    "log1p": log1p, "digamma": digamma, "psi": digamma, "gammaln": lgamma, "expit": FUNCTIONS["sigmoid"], "logit": logit,
+    "sinc": sinc, "round": round_, "xlogy": xlogy, "multigammaln": mvlgamma, "logsumexp": logsumexp_op,
+})  # fmt: skip

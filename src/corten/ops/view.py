@@ -482,7 +482,7 @@ def _cat(tensors: Any, dim: int = 0) -> Any:
         raise RuntimeError("[cat] expected at least one tensor")
     first = tensors[0]
     kept = tensors
-    if first.ndim == 1 or any([x.ndim != first.ndim for x in tensors]):  # empty vectors count for nothing
+    if first.ndim == 1 or any(x.ndim != first.ndim for x in tensors):  # empty vectors count for nothing
         kept = [x for x in tensors if not (x.ndim == 1 and x.shape[0] == 0)] or list(tensors[:1])
         first = kept[0]
     if first.ndim == 0:
