@@ -284,3 +284,12 @@ def test_reductions_of_rows_of_any_width(width: int) -> None:
             np.testing.assert_allclose(getattr(corten.from_numpy(x), name)(1).numpy(), want, rtol=1e-4, atol=1e-4)
         np.testing.assert_array_equal(corten.from_numpy(x).amax(1).numpy(), x.max(1))
         np.testing.assert_array_equal(corten.from_numpy(x).amin(1).numpy(), x.min(1))
+
+
+@pytest.mark.parametrize("call", ["x.repeat(2, 1)", "x.repeat(1, 1)", "L.tile(x, (1,))", "L.repeat_interleave(x, 3, 0)", "L.flip(x, (0,))",
+                                  "L.triu(x)", "L.roll(x, 0, 0)", "L.rot90(x, 0)", "L.unbind_copy(x)[0]"])  # fmt: skip
+def test_copies_share_no_memory(call: str) -> None:
+    x = corten.ones(1, 2)
+    out = evaluate(corten, call, {"x": x})
+    out[...] = 5.0
+    assert x.tolist() == [[1.0, 1.0]]

@@ -21,6 +21,7 @@ from corten.ops.view import (
     stack,
     transpose,
     unsqueeze,
+    view_op,
 )
 from corten.tensor import Tensor
 
@@ -157,15 +158,17 @@ def repeat(input: Any, *repeats: Any) -> Any:
     if min(times, default=0) < 0:
         raise RuntimeError(f"[repeat] got {times}, expected numbers from 0")
     shape = (1,) * (len(times) - input.ndim) + tuple(input.shape)
-    x = reshape(input, shape)
-    for d, t in enumerate(times):  # one dimension at a time: a tensor has at most eight
-        if t == 1:
-            continue
-        size = x.shape[d]
-        x = unsqueeze(x, d)
-        x = expand_op(x, (*x.shape[:d], t, *x.shape[d + 1 :]))
-        x = reshape(x, (*x.shape[:d], t * size, *x.shape[d + 2 :]))
-    return x if x is not input and any(t != 1 for t in times) else x.clone()
+    if len(times) + sum(t != 1 for t in times) <= 8:  # all at once; a tensor has at most eight dimensions
+        apart = tuple(n for t, size in zip(times, shape, strict=True) for n in ((1, size) if t != 1 else (size,)))
+        wide = tuple(n for t, size in zip(times, shape, strict=True) for n in ((t, size) if t != 1 else (size,)))
+        x = view_op(expand_op(reshape(input, apart), wide).clone(), tuple(t * s for t, s in zip(times, shape, strict=True)))
+    else:
+        x = reshape(input, shape).clone()
+        for d, t in enumerate(times):
+            if t != 1:
+                lead, size, rest = tuple(x.shape[:d]), x.shape[d], tuple(x.shape[d + 1 :])
+                x = view_op(expand_op(unsqueeze(x, d), (*lead, t, size, *rest)).clone(), (*lead, t * size, *rest))
+    return x
 
 
 del FUNCTIONS["repeat"]  # a method only
@@ -200,7 +203,7 @@ def repeat_interleave(
             raise RuntimeError(f"[repeat_interleave] got {times}, expected a number from 0")
         x = unsqueeze(x, d + 1)
         x = expand_op(x, (*x.shape[: d + 1], times, *x.shape[d + 2 :]))
-        return reshape(x, (*x.shape[:d], x.shape[d] * times, *x.shape[d + 2 :]))
+        return view_op(x.clone(), (*x.shape[:d], x.shape[d] * times, *x.shape[d + 2 :]))
     if repeats.ndim != 1 or repeats.shape[0] != x.shape[d]:
         raise RuntimeError(
             f"[repeat_interleave] got repeats {tuple(repeats.shape)} for a dimension of size {x.shape[d]}"
