@@ -280,9 +280,8 @@ CT_INLINE vreal v_pow(vreal x, vreal y) {
  * erfinv x = ndtri((1 + x) / 2) / sqrt(2) by the rational approximations of Wichura's algorithm AS 241, to 1e-16:
  * one in x^2 for |x| <= 0.85, else two in r = sqrt(-log((1 - |x|) / 2)), up to 5 and beyond. */
 static const real ndtri_a[] CT_UNUSED = {
-    R(3.3871328727963666080e0), R(1.3314166789178437745e+2), R(1.9715909503065514427e+3), R(1.3731693765509461125e+4),
-    R(4.5921953931549871457e+4), R(6.7265770927008700853e+4), R(3.3430575583588128105e+4),
-    R(2.5090809287301226727e+3)};
+    R(3.3871328727963666080e0),  R(1.3314166789178437745e+2), R(1.9715909503065514427e+3), R(1.3731693765509461125e+4),
+    R(4.5921953931549871457e+4), R(6.7265770927008700853e+4), R(3.3430575583588128105e+4), R(2.5090809287301226727e+3)};
 static const real ndtri_b[] CT_UNUSED = {R(1.0),
                                          R(4.2313330701600911252e+1),
                                          R(6.8718700749205790830e+2),
@@ -291,10 +290,10 @@ static const real ndtri_b[] CT_UNUSED = {R(1.0),
                                          R(3.9307895800092710610e+4),
                                          R(2.8729085735721942674e+4),
                                          R(5.2264952788528545610e+3)};
-static const real ndtri_c[] CT_UNUSED = {
-    R(1.42343711074968357734e0), R(4.63033784615654529590e0), R(5.76949722146069140550e0), R(3.64784832476320460504e0),
-    R(1.27045825245236838258e0), R(2.41780725177450611770e-1), R(2.27238449892691845833e-2),
-    R(7.74545014278341407640e-4)};
+static const real ndtri_c[] CT_UNUSED = {R(1.42343711074968357734e0),  R(4.63033784615654529590e0),
+                                         R(5.76949722146069140550e0),  R(3.64784832476320460504e0),
+                                         R(1.27045825245236838258e0),  R(2.41780725177450611770e-1),
+                                         R(2.27238449892691845833e-2), R(7.74545014278341407640e-4)};
 static const real ndtri_d[] CT_UNUSED = {R(1.0),
                                          R(2.05319162663775882187e0),
                                          R(1.67638483018380384940e0),
@@ -303,10 +302,10 @@ static const real ndtri_d[] CT_UNUSED = {R(1.0),
                                          R(1.51986665636164571966e-2),
                                          R(5.47593808499534494600e-4),
                                          R(1.05075007164441684324e-9)};
-static const real ndtri_e[] CT_UNUSED = {
-    R(6.65790464350110377720e0), R(5.46378491116411436990e0), R(1.78482653991729133580e0), R(2.96560571828504891230e-1),
-    R(2.65321895265761230930e-2), R(1.24266094738807843860e-3), R(2.71155556874348757815e-5),
-    R(2.01033439929228813265e-7)};
+static const real ndtri_e[] CT_UNUSED = {R(6.65790464350110377720e0),  R(5.46378491116411436990e0),
+                                         R(1.78482653991729133580e0),  R(2.96560571828504891230e-1),
+                                         R(2.65321895265761230930e-2), R(1.24266094738807843860e-3),
+                                         R(2.71155556874348757815e-5), R(2.01033439929228813265e-7)};
 static const real ndtri_f[] CT_UNUSED = {R(1.0),
                                          R(5.99832206555887937690e-1),
                                          R(1.36929880922735805310e-1),
@@ -365,9 +364,9 @@ CT_INLINE vdouble d_series(vdouble z, const double *c, int n) {
 enum { GAMMA_FROM = 8 }; /* from here the series serve */
 
 CT_INLINE vdouble d_digamma(vdouble x) { /* x > 0 */
-    static const double series[] = {
-        8.33333333333333333333e-2, -8.33333333333333333333e-3, 3.96825396825396825397e-3, -4.16666666666666666667e-3,
-        7.57575757575757575758e-3, -2.10927960927960927961e-2, 8.33333333333333333333e-2,  -4.43259803921568627451e-1};
+    static const double series[] = {8.33333333333333333333e-2,  -8.33333333333333333333e-3, 3.96825396825396825397e-3,
+                                    -4.16666666666666666667e-3, 7.57575757575757575758e-3,  -2.10927960927960927961e-2,
+                                    8.33333333333333333333e-2,  -4.43259803921568627451e-1};
     vdouble over = d_set1(0), under = d_set1(1);
     for (int i = 0; i < GAMMA_FROM; i++) { /* over / under = 1/x + 1/(x + 1) + ... */
         vlong small = (vlong)(x < d_set1(GAMMA_FROM));
@@ -379,9 +378,9 @@ CT_INLINE vdouble d_digamma(vdouble x) { /* x > 0 */
     return d_log(x) - d_set1(0.5) * inverse - z * d_series(z, series, 8) - over / under;
 }
 CT_INLINE vdouble d_trigamma(vdouble x) { /* x > 0 */
-    static const double series[] = {
-        1.66666666666666666667e-1, -3.33333333333333333333e-2, 2.38095238095238095238e-2, -3.33333333333333333333e-2,
-        7.57575757575757575758e-2, -2.53113553113553113553e-1, 1.16666666666666666667,     -7.09215686274509803922};
+    static const double series[] = {1.66666666666666666667e-1,  -3.33333333333333333333e-2, 2.38095238095238095238e-2,
+                                    -3.33333333333333333333e-2, 7.57575757575757575758e-2,  -2.53113553113553113553e-1,
+                                    1.16666666666666666667,     -7.09215686274509803922};
     vdouble over = d_set1(0), under = d_set1(1);
     for (int i = 0; i < GAMMA_FROM; i++) {
         vlong small = (vlong)(x < d_set1(GAMMA_FROM));
@@ -454,26 +453,26 @@ CT_NOINLINE double lgamma_scalar(double x) {
 #if CT_REAL_DOUBLE
 #define V_THROUGH_DOUBLES(f) y = f(inside);
 #else
-#define V_THROUGH_DOUBLES(f)                                                           \
-    union {                                                                            \
-        vreal v;                                                                       \
-        vhalf h[2];                                                                    \
-    } in = {inside}, out;                                                              \
-    for (int i = 0; i < 2; i++)                                                        \
+#define V_THROUGH_DOUBLES(f)                                                                     \
+    union {                                                                                      \
+        vreal v;                                                                                 \
+        vhalf h[2];                                                                              \
+    } in = {inside}, out;                                                                        \
+    for (int i = 0; i < 2; i++)                                                                  \
         out.h[i] = __builtin_convertvector(f(__builtin_convertvector(in.h[i], vdouble)), vhalf); \
     y = out.v;
 #endif
 /* f in vectors where x is positive and moderate, `scalar` elsewhere */
-#define V_GAMMA(name, f, scalar, least, most)                                        \
-    CT_INLINE vreal name(vreal x) {                                                  \
-        const vmask fine = (x > V(least)) & (x < V(most));                           \
-        const vreal inside = v_blend(fine, x, V(1.0));                               \
-        vreal y;                                                                     \
-        V_THROUGH_DOUBLES(f)                                                         \
-        if (CT_UNLIKELY(v_any(~fine)))                                               \
-            for (int i = 0; i < VL; i++)                                             \
-                if (!fine[i]) y[i] = (real)scalar((double)x[i]);                     \
-        return y;                                                                    \
+#define V_GAMMA(name, f, scalar, least, most)                    \
+    CT_INLINE vreal name(vreal x) {                              \
+        const vmask fine = (x > V(least)) & (x < V(most));       \
+        const vreal inside = v_blend(fine, x, V(1.0));           \
+        vreal y;                                                 \
+        V_THROUGH_DOUBLES(f)                                     \
+        if (CT_UNLIKELY(v_any(~fine)))                           \
+            for (int i = 0; i < VL; i++)                         \
+                if (!fine[i]) y[i] = (real)scalar((double)x[i]); \
+        return y;                                                \
     }
 V_GAMMA(v_digamma, d_digamma, digamma_scalar, 1e-4, 1e15)
 V_GAMMA(v_trigamma, d_trigamma, trigamma_scalar, 1e-4, 1e15)

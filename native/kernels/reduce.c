@@ -360,8 +360,8 @@ CT_INLINE void chunk_body(int kind, const job *j, int64_t chunk) {
     const reduce_plan *p = &j->plan;
     par_range r = {chunk, chunk + 1}; /* of units, or of units x splits */
     if (j->splits == 1) r = par_chunk(j->units, j->chunks, chunk, 1);
-    const int small = !p->columns && p->count <= BLOCK && p->reduced.n == 1 && p->reduced.in[0] == 1 && p->kept.n == 1 &&
-                      j->splits == 1;
+    const int small = !p->columns && p->count <= BLOCK && p->reduced.n == 1 && p->reduced.in[0] == 1 &&
+                      p->kept.n == 1 && j->splits == 1;
     if (small) {
         for (int64_t i = r.begin; i < r.end; i++) {
             int64_t at = i * p->kept.out[0];

@@ -1,5 +1,5 @@
-/* scan.c: running sums, products and extremes along an axis. Outputs are contiguous, (outer, n, inner). The compilation for
- * double also serves int64. */
+/* scan.c: running sums, products and extremes along an axis. Outputs are contiguous, (outer, n, inner). The compilation
+ * for double also serves int64. */
 #include "../include/kernel.h"
 #include "../include/par.h"
 #include "../include/strided.h"
@@ -104,8 +104,12 @@ static void min_body(void *j, int64_t chunk) {
 static void run(const ct_call *call, par_body body, int reverse) {
     const ct_array *y = call->out[0];
     const int axis = (int)call->ints[0];
-    job j = {.y = y->data, .index = call->nout > 1 ? call->out[1]->data : NULL, .outer = 1, .inner = 1,
-             .whole = y->dtype == CT_INT64, .reverse = reverse};
+    job j = {.y = y->data,
+             .index = call->nout > 1 ? call->out[1]->data : NULL,
+             .outer = 1,
+             .inner = 1,
+             .whole = y->dtype == CT_INT64,
+             .reverse = reverse};
     if (y->size == 0) return;
     j.n = y->ndim ? y->shape[axis] : 1;
     for (int i = 0; i < y->ndim; i++) *(i < axis ? &j.outer : &j.inner) *= i == axis ? 1 : y->shape[i];
@@ -116,8 +120,8 @@ static void run(const ct_call *call, par_body body, int reverse) {
     else par_for(j.chunks, body, &j);
 }
 
-/* ints: axis; of the sums also reverse, which sums from the end.  in: x.  out: y; of the extremes also index (int64), the
- * last one of equals */
+/* ints: axis; of the sums also reverse, which sums from the end.  in: x.  out: y; of the extremes also index (int64),
+ * the last one of equals */
 static void cumsum(const ct_call *call) { run(call, sum_body, call->ints[1] != 0); }
 static void cumprod(const ct_call *call) { run(call, prod_body, 0); }
 static void cummax(const ct_call *call) { run(call, max_body, 0); }

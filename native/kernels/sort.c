@@ -210,8 +210,8 @@ static void rank_body(void *ctx, int64_t chunk) {
     }
 }
 
-/* ints: axis, rank (or -1: the lower median, NaN if there is one; -2: that of the numbers).  out: values, indices, without
- * the axis, as (outer, inner) */
+/* ints: axis, rank (or -1: the lower median, NaN if there is one; -2: that of the numbers).  out: values, indices,
+ * without the axis, as (outer, inner) */
 static void kth(const ct_call *call) {
     job j;
     job_start(&j, call, (int)call->ints[0], -1, 0);
