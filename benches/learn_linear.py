@@ -1,183 +1,188 @@
-"""Rows C3, C4, C5 and C10: decompositions, linear models and one-row prediction against scikit-learn and its Intel
-form.
+"""Rows C3, C4, C5 and C10: decompositions, linear models and one-row prediction."""
 
-``rows()`` yields ``(name, ours, peers, check)``: a callable, a dict of callables by name, and a function of both
-results that
-raises when they differ. ``python -m benches.learn_linear [part of a name ...]`` prints the ratios, interleaved.
-"""
+from __future__ import annotations
 
 import functools
-import statistics
-import sys
-import time
 import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
-import sklearn.decomposition as sk_decomposition
-import sklearn.linear_model as sk_linear
-import sklearn.pipeline
-import sklearn.preprocessing as sk_preprocessing
 
-from corten.learn import decomposition, linear_model, preprocessing
+from benches.estimator_sides import attributes, estimator, fits, growth, series
+from benches.measure import OURS, Row
 
 KEYS = {"C3", "C4", "C5", "C10"}
+BOTH = ("sklearn", "intelex")
+FLOATS = {"f32": np.float32, "f64": np.float64}
+LOOSE = {"f32": 1e-3, "f64": 1e-8}
 
 
-def intel(path):
-    """The class of scikit-learn-intelex, or None when it is not installed."""
-    try:
-        module = __import__(f"sklearnex.{path.rsplit('.', 1)[0]}", fromlist=["x"])
-    except ImportError:
-        return None
-    return getattr(module, path.rsplit(".", 1)[1], None)
-
-
-@functools.lru_cache(1)
-def table(n, p, dtype, classes=0):
-    """Correlated columns with means and scales of their own, and a target."""
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((n, p), dtype=np.float32).astype(dtype)
-    X[:, 1:] += dtype(0.5) * X[:, :-1]
-    X *= rng.uniform(0.5, 2.0, p).astype(dtype)
-    X += rng.standard_normal(p).astype(dtype)
-    if classes:
-        scores = X @ rng.standard_normal((p, classes)).astype(dtype) * dtype(0.3)
-        return X, (scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
-    return X, (X @ rng.standard_normal(p).astype(dtype) + rng.standard_normal(n)).astype(dtype)
-
-
-def agree(attribute, tolerance):
-    """A check that an attribute of two estimators agrees, relative to its largest element."""
-
-    def check(ours, theirs):
-        a, b = (np.asarray(getattr(e, attribute), dtype=np.float64) for e in (ours, theirs))
-        worst = np.abs(a - b).max() / np.abs(b).max()
-        assert worst <= tolerance, f"{attribute} differs by {worst:.2e}"
-
-    return check
-
-
-def fits(name, path, ours, data, check, **parameters):
-    """A row that fits ours, scikit-learn's and Intel's class with the same parameters."""
-    package, cls = path.split(".")
-    theirs = {"sklearn": getattr(__import__(f"sklearn.{package}", fromlist=["x"]), cls), "intelex": intel(path)}
-    peers = {k: functools.partial(_fit, c, parameters, data) for k, c in theirs.items() if c is not None}
-    return name, functools.partial(_fit, ours, parameters, data), peers, check
-
-
-def _fit(cls, parameters, data):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return cls(**parameters).fit(*data())
-
-
-def rows():
-    lm, sl = linear_model, sk_linear
-    for dtype, name, loose in ((np.float64, "f64", 1e-8), (np.float32, "f32", 1e-3)):
-        wide = functools.partial(table, 100_000, 100, dtype)
-        yield fits(f"C3 PCA 100k x 100 to 10 {name}", "decomposition.PCA", decomposition.PCA, lambda d=wide: d()[:1],
-                   agree("explained_variance_", loose), n_components=10)  # fmt: skip
-        tall = functools.partial(_low_rank, 10_000, 2000, dtype)
-        yield fits(f"C3 PCA randomized 10k x 2000 to 20 {name}", "decomposition.PCA", decomposition.PCA, tall,
-                   # fmt: skip
-                   agree("explained_variance_", 1e-4), n_components=20, svd_solver="randomized", random_state=0)
-        labelled = functools.partial(table, 200_000, 100, dtype, 5)
-        yield fits(f"C4 LogisticRegression 200k x 100, 5 classes {name}", "linear_model.LogisticRegression",
-                   lm.LogisticRegression, labelled, _same_accuracy(labelled))  # fmt: skip
-        big = functools.partial(table, 500_000, 100, dtype)
-        yield fits(f"C5 LinearRegression 500k x 100 {name}", "linear_model.LinearRegression", lm.LinearRegression, big,
-                   agree("coef_", loose))  # fmt: skip
-        yield fits(f"C5 Ridge 500k x 100 {name}", "linear_model.Ridge", lm.Ridge, big, agree("coef_", loose))
-        yield (f"C5 lasso_path 500k x 100 {name}", lambda d=big: lm.lasso_path(*d()),
-               {"sklearn": lambda d=big: sl.lasso_path(*d())}, _same_path)  # fmt: skip
+def rows() -> Iterator[Row]:
+    """All rows of the module."""
+    yield from components()
+    yield from logistic()
+    yield from least_squares()
     yield from one_row()
 
 
+def figures(keys: set[str]) -> Iterator[dict[str, Any]]:
+    """How the times grow."""
+    return growth(__name__, keys)
+
+
 @functools.lru_cache(1)
-def _low_rank(n, p, dtype):
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((n, 40)) @ (rng.standard_normal((40, p)) * np.geomspace(10, 1, 40)[:, None])
-    return ((X + rng.standard_normal((n, p))).astype(dtype),)
+def table(n: int, p: int, dtype: str, classes: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Correlated columns with means and scales of their own, and a target."""
+    rng, number = np.random.default_rng(0), FLOATS[dtype]
+    X = rng.standard_normal((n, p), dtype=np.float32).astype(number)
+    X[:, 1:] += number(0.5) * X[:, :-1]
+    X *= rng.uniform(0.5, 2.0, p).astype(number)
+    X += rng.standard_normal(p).astype(number)
+    if classes:
+        scores = X @ rng.standard_normal((p, classes)).astype(number) * number(0.3)
+        return X, (scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
+    return X, (X @ rng.standard_normal(p).astype(number) + rng.standard_normal(n)).astype(number)
 
 
-def _same_accuracy(data):
-    def check(ours, theirs):
-        X, y = data()
-        a, b = ours.score(X, y), theirs.score(X, y)
-        assert a >= b - 1e-3, f"accuracy {a:.4f} against {b:.4f}"
+def close(tolerance: float) -> Callable[[Any, Any], None]:
+    """A check that the first result agrees, relative to its largest element."""
+
+    def check(ours: Any, theirs: Any) -> None:
+        a, b = np.asarray(ours[0], np.float64).ravel(), np.asarray(theirs[0], np.float64).ravel()
+        worst = np.abs(a - b).max() / np.abs(b).max()
+        assert worst <= tolerance, f"differs by {worst:.2e}"
 
     return check
 
 
-def _same_path(ours, theirs):
-    assert np.allclose(ours[0], theirs[0], rtol=1e-2)
-    assert np.abs(ours[1] - theirs[1]).max() <= 2e-2 * np.abs(theirs[1]).max()
+# ---- C3
 
 
-def one_row():
-    X, y = table(2000, 30, np.float64, 3)
+def rows_only(n: int, p: int, dtype: str) -> tuple[np.ndarray]:
+    """The table without its target."""
+    return (table(n, p, dtype)[0],)
+
+
+def low_rank(n: int, p: int, dtype: str) -> tuple[np.ndarray]:
+    """Forty directions of falling strength, and noise."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, 40)) @ (rng.standard_normal((40, p)) * np.geomspace(10, 1, 40)[:, None])
+    return ((X + rng.standard_normal((n, p))).astype(FLOATS[dtype]),)
+
+
+def components() -> Iterator[Row]:
+    """PCA by the covariance of many rows, and by random projection of wide ones."""
+    for dtype in FLOATS:
+        def full(n: int, dtype: str = dtype) -> dict[str, Any]:
+            return fits("decomposition.PCA", functools.partial(rows_only, n, 100, dtype), attributes("explained_variance_"), BOTH,
+                        n_components=10)  # fmt: skip
+
+        yield from series("C3", "PCA {n} x 100 to 10, " + dtype, (25_000, 50_000, 100_000), full, 3.0,
+                          lambda n, dtype=dtype: close(LOOSE[dtype]))  # fmt: skip
+
+        def random(n: int, dtype: str = dtype) -> dict[str, Any]:
+            return fits("decomposition.PCA", functools.partial(low_rank, n, 2000, dtype), attributes("explained_variance_"), BOTH,
+                        n_components=20, svd_solver="randomized", random_state=0)  # fmt: skip
+
+        sizes = (2_500, 5_000, 10_000) if dtype == "f32" else (10_000,)
+        yield from series("C3", "PCA {n} x 2000 to 20, randomized, " + dtype, sizes, random, 1.2, lambda n: close(1e-4))
+
+
+# ---- C4
+
+
+def fitted_loss(fitted: Any, X: np.ndarray, y: np.ndarray) -> list[Any]:
+    """What the loss is computed from; not timed work: references only."""
+    return [fitted.coef_, fitted.intercept_]
+
+
+def same_loss(n: int, dtype: str) -> Callable[[Any, Any], None]:
+    """Our penalised loss, computed here in float64, is at most 1e-3 above theirs, relatively."""
+
+    def objective(coef: Any, intercept: Any) -> float:
+        X, y = table(n, 100, dtype, 5)
+        coef = np.asarray(coef, np.float64)
+        scores = X @ coef.T + np.asarray(intercept, np.float64)
+        top = scores.max(axis=1)
+        total = np.log(np.exp(scores - top[:, None]).sum(axis=1)) + top - scores[np.arange(n), y]
+        return float(total.sum() + 0.5 * np.sum(coef * coef))
+
+    def check(ours: Any, theirs: Any) -> None:
+        a, b = objective(*ours), objective(*theirs)
+        assert a <= b * (1 + 1e-3), f"losses {a} and {b}"
+
+    return check
+
+
+def logistic() -> Iterator[Row]:
+    """L-BFGS with the defaults, five classes."""
+    for dtype in FLOATS:
+        def sides(n: int, dtype: str = dtype) -> dict[str, Any]:
+            peers = BOTH if n == 200_000 else ("sklearn",)
+            return fits("linear_model.LogisticRegression", functools.partial(table, n, 100, dtype, 5), fitted_loss, peers)
+
+        sizes = (50_000, 100_000, 200_000) if dtype == "f64" else (200_000,)
+        yield from series("C4", "LogisticRegression {n} x 100, 5 classes, " + dtype, sizes, sides, 2.0,
+                          lambda n, dtype=dtype: same_loss(n, dtype))  # fmt: skip
+
+
+# ---- C5
+
+
+def path_side(library: str, n: int, dtype: str) -> Callable[[], Any]:
+    """The lasso path with its default hundred strengths."""
+    X, y = table(n, 100, dtype)
+    run = estimator("sklearn" if library != OURS else OURS, "linear_model.lasso_path")
+    return lambda: [run(X, y)[1]]
+
+
+def least_squares() -> Iterator[Row]:
+    """Normal equations of tall tables, and the path of the lasso."""
+    for dtype in FLOATS:
+        for path in ("LinearRegression", "Ridge"):
+            def sides(n: int, path: str = path, dtype: str = dtype) -> dict[str, Any]:
+                return fits(f"linear_model.{path}", functools.partial(table, n, 100, dtype), attributes("coef_"), BOTH)
+
+            sizes = (125_000, 250_000, 500_000) if dtype == "f32" else (500_000,)
+            yield from series("C5", path + " {n} x 100, " + dtype, sizes, sides, 1.5, lambda n, dtype=dtype: close(LOOSE[dtype]))
+
+        def paths(n: int, dtype: str = dtype) -> dict[str, Any]:
+            return {name: functools.partial(path_side, name, n, dtype) for name in (OURS, "sklearn")}
+
+        sizes = (125_000, 250_000, 500_000) if dtype == "f32" else (500_000,)
+        yield from series("C5", "lasso_path {n} x 100, " + dtype, sizes, paths, 2.0, lambda n: close(2e-2))
+
+
+# ---- C10
+
+
+def row_side(library: str, make: str, method: str) -> Callable[[], Any]:
+    """Two hundred predictions of one row."""
+    import sklearn.pipeline
+
+    warnings.simplefilter("ignore")
+    X, y = table(2000, 30, "f64", 3)
     row = np.ascontiguousarray(X[:1])
-    pipe = sklearn.pipeline.make_pipeline
+    model = estimator(library, "linear_model.LogisticRegression")(max_iter=1000, tol=1e-6)
+    if make == "pipeline":
+        model = sklearn.pipeline.make_pipeline(estimator(library, "preprocessing.StandardScaler")(), model)
+    call = getattr(model.fit(X, y), method)
+    if make == "compiled" and library == OURS:
+        call = model.compile()
 
-    def same(a, b):
-        assert np.allclose(a, b)
+    def run() -> Any:
+        for _ in range(200):
+            out = call(row)
+        return [out]
 
-    def repeated(function, count):
-        def run():
-            for _ in range(count):
-                out = function(row)
-            return out
-
-        return run
-
-    mine = linear_model.LogisticRegression(max_iter=1000).fit(X, y)
-    theirs = sk_linear.LogisticRegression(max_iter=1000).fit(X, y)
-    for method in ("predict", "predict_proba"):
-        yield (
-            f"C10 one row, logistic regression {method} (x 200)",
-            repeated(getattr(mine, method), 200),
-            {"sklearn": repeated(getattr(theirs, method), 200)},
-            lambda a, b: np.testing.assert_allclose(a, b, atol=2e-3),
-        )
-    mine_pipe = pipe(preprocessing.StandardScaler(), linear_model.LogisticRegression(max_iter=1000)).fit(X, y)
-    theirs_pipe = pipe(sk_preprocessing.StandardScaler(), sk_linear.LogisticRegression(max_iter=1000)).fit(X, y)
-    yield ("C10 one row, scaler + logistic regression (x 200)", repeated(mine_pipe.predict, 200),
-           {"sklearn": repeated(theirs_pipe.predict, 200)}, same)  # fmt: skip
-    yield ("C10 one row, compiled logistic regression (x 200)", repeated(mine.compile(), 200),
-           {"sklearn": repeated(theirs.predict, 200)}, same)  # fmt: skip
-    a, b = decomposition.PCA(10).fit(X), sk_decomposition.PCA(10).fit(X)
-    yield ("one row, PCA transform (x 200)", repeated(a.transform, 200), {"sklearn": repeated(b.transform, 200)}, same)
+    return run
 
 
-def measure(ours, peers, check, pairs=7, seconds=12.0):
-    """Median and spread of peer time / ours for each peer, interleaved; ours in seconds too."""
-    result = ours()
-    for peer in peers.values():
-        check(result, peer())
-    ratios, times, end = {k: [] for k in peers}, [], time.perf_counter() + seconds
-    while len(times) < 3 or (len(times) < pairs and time.perf_counter() < end):
-        start = time.perf_counter()
-        ours()
-        times.append(time.perf_counter() - start)
-        for k, peer in peers.items():
-            start = time.perf_counter()
-            peer()
-            ratios[k].append((time.perf_counter() - start) / times[-1])
-    return statistics.median(times), {k: (statistics.median(r), min(r), max(r), len(r)) for k, r in ratios.items()}
-
-
-def main(parts):
-    for name, ours, peers, check in rows():
-        if parts and not any(p in name for p in parts):
-            continue
-        try:
-            took, ratios = measure(ours, peers, check)
-        except AssertionError as error:
-            print(f"{name}: RESULTS DIFFER: {error}", flush=True)
-            continue
-        text = "  ".join(f"{k} {m:.2f} ({lo:.2f}-{hi:.2f}, {n} pairs)" for k, (m, lo, hi, n) in ratios.items())
-        print(f"{name}: {took * 1e3:.2f} ms  {text}", flush=True)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+def one_row() -> Iterator[Row]:
+    """Against scikit-learn; Intel's classes go through the same validation."""
+    cases = (("logistic regression", "alone", "predict"), ("logistic regression", "alone", "predict_proba"),
+             ("scaler + logistic regression", "pipeline", "predict"), ("compiled logistic regression", "compiled", "predict"))  # fmt: skip
+    for name, make, method in cases:
+        sides = {library: functools.partial(row_side, library, make, method) for library in (OURS, "sklearn")}
+        yield Row("C10", f"one row, {name}, {method}", sides, 5.0, close(1e-3), calls=200)

@@ -40,6 +40,9 @@ CT_INLINE conv_shape conv_read(const ct_array *x, const ct_array *w, const ct_ar
     s.G = ints[1 + 3 * nd];
     s.activation = (int)ints[2 + 3 * nd];
     s.Cg = s.C / s.G, s.Og = s.O / s.G;
+    for (int d = 1; d >= 0; d--) /* dimensions that only multiply are one */
+        if (s.k[d] * s.k[d + 1] == 1 && s.stride[d] * s.stride[d + 1] == 1 && s.pad[d] == 0 && s.pad[d + 1] == 0)
+            s.in[d + 1] *= s.in[d], s.out[d + 1] *= s.out[d], s.in[d] = s.out[d] = 1;
     s.P = s.out[0] * s.out[1] * s.out[2], s.Q = s.in[0] * s.in[1] * s.in[2], s.T = s.k[0] * s.k[1] * s.k[2];
     return s;
 }

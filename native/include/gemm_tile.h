@@ -41,11 +41,11 @@ CT_INLINE void v_store_tail(real *p, vreal v, vtail m) { _mm512_mask_storeu_ps(p
 #elif defined(CT_AVX2)
 typedef vint vtail;
 #define GEMM_MASKED 1
-CT_INLINE vtail v_tail(int64_t n) {
-    vtail m;
-    for (int i = 0; i < VL; i++) m[i] = i < n ? -1 : 0;
-    return m;
-}
+#if CT_REAL_DOUBLE
+CT_INLINE vtail v_tail(int64_t n) { return n > (vint){0, 1, 2, 3}; }
+#else
+CT_INLINE vtail v_tail(int64_t n) { return (int_real)n > (vint){0, 1, 2, 3, 4, 5, 6, 7}; }
+#endif
 #if CT_REAL_DOUBLE
 CT_INLINE vreal v_load_tail(const real *p, vtail m) { return (vreal)_mm256_maskload_pd(p, (__m256i)m); }
 CT_INLINE void v_store_tail(real *p, vreal v, vtail m) { _mm256_maskstore_pd(p, (__m256i)m, (__m256d)v); }
@@ -60,6 +60,12 @@ CT_INLINE vtail v_tail(int64_t n) { return n; }
 CT_INLINE vreal v_load_tail(const real *p, vtail m) { return v_load_part(p, m); }
 CT_INLINE void v_store_tail(real *p, vreal v, vtail m) { v_store_part(p, v, m); }
 #endif
+
+/* A store of a whole vector or of its tail: masked stores are many times slower, above all on Zen. */
+CT_INLINE void v_store_last(real *p, vreal v, int whole, vtail m) {
+    if (CT_LIKELY(whole)) v_store(p, v);
+    else v_store_tail(p, v, m);
+}
 
 /* What happens to a finished tile: C = act(alpha * AB + beta * C + bias). */
 typedef struct {
@@ -102,8 +108,7 @@ CT_NOINLINE void tile_finish(const vreal *acc, int mr, int nv, int64_t columns, 
             if (end->col_bias)
                 x = x + (v == nv - 1 ? v_load_tail(end->col_bias + v * VL, tail) : v_load(end->col_bias + v * VL));
             if (end->activation == CT_ACT_RELU) x = v_max(zero, x);
-            if (v == nv - 1) v_store_tail(p, x, tail);
-            else v_store(p, x);
+            v_store_last(p, x, v < nv - 1 || lanes == VL, tail);
         }
     if (end->activation > CT_ACT_RELU)
         for (int i = 0; i < mr; i++) tile_activate(c + i * c_row, columns, end->activation);
@@ -150,7 +155,7 @@ CT_INLINE void tile_product(const int mr, const int nv, const int form, int64_t 
         for (int i = 0; i < mr; i++) {
 #pragma GCC unroll 4
             for (int v = 0; v < nv - 1; v++) v_store(c + i * c_row + v * VL, acc[i * nv + v]);
-            v_store_tail(c + i * c_row + (nv - 1) * VL, acc[i * nv + nv - 1], tail);
+            v_store_last(c + i * c_row + (nv - 1) * VL, acc[i * nv + nv - 1], columns == nv * VL, tail);
         }
     } else if (end->plain == 2) {
 #pragma GCC unroll 16
@@ -161,7 +166,7 @@ CT_INLINE void tile_product(const int mr, const int nv, const int form, int64_t 
                 v_store(p, v_load(p) + acc[i * nv + v]);
             }
             real *p = c + i * c_row + (nv - 1) * VL;
-            v_store_tail(p, v_load_tail(p, tail) + acc[i * nv + nv - 1], tail);
+            v_store_last(p, v_load_tail(p, tail) + acc[i * nv + nv - 1], columns == nv * VL, tail);
         }
     } else {
         vreal spill[GEMM_MR * GEMM_NV];
@@ -249,9 +254,8 @@ static void pack_panel(int64_t width, int64_t count, int64_t kc, const real *src
         for (; i < count; i++)
             for (int64_t k = 0; k < kc; k++) dst[k * width + i] = src[i * s_i + k * s_k];
     }
-    if (count < width)
-        for (int64_t k = 0; k < kc; k++)
-            for (int64_t i = count; i < width; i++) dst[k * width + i] = 0;
+    for (int64_t i = count; i < width; i++) /* in this order: the other one becomes kc calls of memset */
+        for (int64_t k = 0; k < kc; k++) dst[k * width + i] = 0;
 }
 
 #endif

@@ -4,7 +4,7 @@
  *
  * N is a whole number of vectors; B's rows are contiguous; A has any strides.  Each element of C is one chain of K
  * fused multiply-adds in order of k, whatever M, N and the block it falls into: the same row gives the same bits in
- * any company.  TILE_M rows times TILE_V vectors of C stay in registers.
+ * any company.  TILE_M rows times TILE_V vectors of C stay in registers, and of few rows more vectors.
  */
 #ifndef CORTEN_TILE_H
 #define CORTEN_TILE_H
@@ -17,6 +17,8 @@
 #else
 #define TILE_V 2 /* 12 of 16 */
 #endif
+#define TILE_WIDE 4 /* vectors of up to TILE_FEW rows: enough sums at a time to hide the latency of one */
+#define TILE_FEW 3
 
 typedef struct {
     const real *A; /* (M, K) */
@@ -30,13 +32,13 @@ typedef struct {
 
 CT_INLINE void tile_block(const int rows, const int vectors, int64_t K, const real *A, int64_t a_row, int64_t a_col,
                           const real *B, int64_t b_row, real *C, int64_t c_row, int add) {
-    vreal c[TILE_M][TILE_V];
+    vreal c[TILE_M][TILE_WIDE];
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) c[r][v] = add ? v_load(C + r * c_row + v * VL) : v_zero();
     for (int64_t k = 0; k < K; k++) {
-        vreal b[TILE_V];
+        vreal b[TILE_WIDE];
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) b[v] = v_load(B + v * VL);
 #pragma GCC unroll 8
@@ -58,8 +60,9 @@ CT_INLINE void tile_block(const int rows, const int vectors, int64_t K, const re
     case rows * 8 + vectors:                                                                   \
         tile_block(rows, vectors, K, A, t->a_row, t->a_col, B, t->b_row, C, t->c_row, t->add); \
         break;
+#define TILE_CASES_WIDE(rows) TILE_CASE(rows, 1) TILE_CASE(rows, 2) TILE_CASE(rows, 3) TILE_CASE(rows, 4)
 #if TILE_V == 4
-#define TILE_CASES(rows) TILE_CASE(rows, 1) TILE_CASE(rows, 2) TILE_CASE(rows, 3) TILE_CASE(rows, 4)
+#define TILE_CASES(rows) TILE_CASES_WIDE(rows)
 #else
 #define TILE_CASES(rows) TILE_CASE(rows, 1) TILE_CASE(rows, 2)
 #endif
@@ -67,14 +70,15 @@ CT_INLINE void tile_block(const int rows, const int vectors, int64_t K, const re
 CT_NOINLINE void tile_product(int64_t M, int64_t vectors, int64_t K, const tile_args *t) {
     if (M <= 0) return;
     const int64_t blocks = ceil_div(M, TILE_M); /* of nearly equal height */
-    for (int64_t v = 0; v < vectors; v += TILE_V) {
-        const int wide = (int)i64_min(TILE_V, vectors - v);
+    const int64_t most = M <= TILE_FEW ? TILE_WIDE : TILE_V;
+    for (int64_t v = 0; v < vectors; v += most) {
+        const int wide = (int)i64_min(most, vectors - v);
         for (int64_t i = 0, m = 0; i < blocks; i++) {
             const int rows = (int)((M - m + blocks - i - 1) / (blocks - i));
             const real *A = t->A + m * t->a_row, *B = t->B + v * VL;
             real *C = t->C + m * t->c_row + v * VL;
             switch (rows * 8 + wide) {
-                TILE_CASES(1) TILE_CASES(2) TILE_CASES(3) TILE_CASES(4) TILE_CASES(5) TILE_CASES(6)
+                TILE_CASES_WIDE(1) TILE_CASES_WIDE(2) TILE_CASES_WIDE(3) TILE_CASES(4) TILE_CASES(5) TILE_CASES(6)
             }
             m += rows;
         }

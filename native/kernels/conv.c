@@ -2,16 +2,26 @@
  *
  *   y[n, o, p] = act(b[o] + sum over c, t of w[o, c, t] * x[n, c, p * stride + t * dilation - padding])
  *
- * Each pass is a matrix product whose patch matrix is never stored: panels of it are gathered as the product packs them
- * (Chetlur et al., "cuDNN", 2014).  A 1 x 1 kernel is a plain product; one channel in a group goes to conv_depthwise.h.
- * Transposed convolution is the same three kernels with the roles of input and output exchanged.
+ * Each pass is a matrix product whose patch matrix is never stored.  Three ways, by geometry and number type alone:
+ *
+ *   conv_winograd.h   3 x 3 with stride 1 and 16 channels or more, float32: fewer products
+ *   conv_direct.h     rows of the patch matrix are read from a padded copy of some rows of the input; conv_dot.h is its
+ *                     gradient in the weight
+ *   below             rows of the output shorter than half a vector: panels of the patch matrix are gathered as the
+ *                     product packs them (Chetlur et al., "cuDNN", 2014)
+ *
+ * Transposed convolution is the same kernels with the roles of input and output exchanged.
  *
  * Floor: 2 N O P Cg T flops at the peak rate.
  */
 #include <string.h>
 
-#include "../include/conv_depthwise.h"
+#include "../include/conv_direct.h"
+#include "../include/conv_dot.h"
 #include "../include/conv_patch.h"
+#if !CT_REAL_DOUBLE
+#include "../include/conv_winograd.h"
+#endif
 #include "../include/gemm.h"
 #include "../include/kernel.h"
 #include "../include/par.h"
@@ -119,19 +129,36 @@ static void implicit_run(implicit *m) {
 
 /* ---- forward ---- */
 
-static int is_pointwise(const conv_shape *s) {
-    for (int d = 0; d < 3; d++)
-        if (s->k[d] != 1 || s->stride[d] != 1 || s->pad[d] != 0) return 0;
-    return s->G == 1 && s->P >= 64;
+/* Rows too short for a vector are gathered, where there are outputs enough to pay for it. */
+static int is_narrow(const patch_view *v, int64_t outputs) { return 2 * v->grid[2] < VL && outputs > 1; }
+
+#if !CT_REAL_DOUBLE
+static wino_job wino_forward(const conv_shape *s) {
+    return (wino_job){.N = s->N, .C = s->C, .O = s->O, .in = {s->in[1], s->in[2]}, .out = {s->out[1], s->out[2]},
+                      .pad = {s->pad[1], s->pad[2]}, .w_out = s->C * 9, .w_in = 9, .w_tap = 1,
+                      .activation = s->activation};
 }
-static int is_depthwise(const conv_shape *s) { return s->Cg == 1 && s->Og == 1 && s->G > 1; }
+/* The gradient of the input is a convolution of the output's gradient with the kernel turned round. */
+static wino_job wino_backward(const conv_shape *s) {
+    return (wino_job){.N = s->N, .C = s->O, .O = s->C, .in = {s->out[1], s->out[2]}, .out = {s->in[1], s->in[2]},
+                      .pad = {2 - s->pad[1], 2 - s->pad[2]}, .w_out = 9, .w_in = s->C * 9, .w_tap = -1};
+}
+#endif
 
 static conv_shape forward_shape(const ct_call *c) { return conv_read(c->in[0], c->in[1], c->out[0], c->ints); }
 
+static direct_job direct_forward(const conv_shape *s, const patch_view *v) {
+    return (direct_job){.v = v, .N = s->N, .G = s->G, .M = s->Og, .activation = s->activation, .image = s->O * s->P,
+                        .plane = s->P, .jump = {1, 1, 1}, .dims = {s->out[0], s->out[1], s->out[2]}};
+}
+
 static int64_t forward_work(const ct_call *c) {
     const conv_shape s = forward_shape(c);
-    if (is_depthwise(&s)) return 0;
-    if (is_pointwise(&s)) return GEMM.work_batch(s.N, s.O, s.P, s.C);
+    const patch_view v = patches_of_input(&s);
+#if !CT_REAL_DOUBLE
+    if (wino_fits(&s)) return wino_work(wino_forward(&s));
+#endif
+    if (!is_narrow(&v, s.Og)) return direct_work(direct_forward(&s, &v));
     const int64_t K = s.Cg * s.T;
     return s.G * implicit_packed(s.Og, K) + ct_par_threads() * implicit_worker(s.Og, K);
 }
@@ -139,24 +166,29 @@ static int64_t forward_work(const ct_call *c) {
 /* x (N, C, *in), weight (O, C / G, *k), bias (O) or absent -> y (N, O, *out) */
 static void conv_forward(const ct_call *c) {
     const conv_shape s = forward_shape(c);
+    const patch_view v = patches_of_input(&s);
     const real *x = c->in[0]->data, *w = c->in[1]->data, *bias = c->nin > 2 && c->in[2] ? c->in[2]->data : NULL;
     real *y = c->out[0]->data;
     if (c->out[0]->size == 0) return;
-    if (is_depthwise(&s)) {
-        const patch_view v = patches_of_input(&s);
-        depthwise_run(&v, s.N, s.C, x, w, bias, s.activation, y);
+#if !CT_REAL_DOUBLE
+    if (wino_fits(&s)) {
+        wino_job j = wino_forward(&s);
+        j.x = x, j.w = w, j.bias = bias, j.y = y;
+        wino_run(&j, c->work);
         return;
     }
-    if (is_pointwise(&s)) {
-        const gemm_epilogue e = {bias, 1, s.activation};
-        GEMM.gemm_batch(s.N, s.O, s.P, s.C, 1, w, 0, s.C, 1, x, s.C * s.P, s.P, 1, 0, y, s.O * s.P, s.P, &e, c->work);
+#endif
+    if (!is_narrow(&v, s.Og)) {
+        direct_job j = direct_forward(&s, &v);
+        j.x = x, j.bias = bias, j.y = y;
+        direct_run(&j, w, s.Og * s.Cg * s.T, s.Cg * s.T, c->work);
         return;
     }
     const int64_t K = s.Cg * s.T, bytes = implicit_packed(s.Og, K);
     for (int64_t g = 0; g < s.G; g++)
         GEMM.pack_a(s.Og, K, w + g * s.Og * K, K, 1, (real *)((char *)c->work + g * bytes));
     implicit m = {.s = &s,
-                  .v = patches_of_input(&s),
+                  .v = v,
                   .x = x,
                   .out = y,
                   .M = s.Og,
@@ -184,15 +216,6 @@ static void conv_forward(const ct_call *c) {
 
 static conv_shape input_shape(const ct_call *c) { return conv_read(c->out[0], c->in[1], c->in[0], c->ints); }
 
-static int64_t input_work(const ct_call *c) {
-    const conv_shape s = input_shape(c);
-    if (is_depthwise(&s) && s.stride[0] * s.stride[1] * s.stride[2] == 1) return 0;
-    if (is_pointwise(&s)) return GEMM.work_batch(s.N, s.C, s.P, s.O);
-    const int64_t K = s.Og * s.T;
-    return round_up(s.Cg * K * (int64_t)sizeof(real), 64) + s.G * implicit_packed(s.Cg, K) +
-           ct_par_threads() * implicit_worker(s.Cg, K);
-}
-
 /* The taps of one dimension that reach remainder r: the first, how far apart, how many. */
 CT_INLINE void taps_of(const conv_shape *s, int d, int64_t r, int64_t *first, int64_t *apart, int64_t *count) {
     *first = 0, *count = 0, *apart = 1;
@@ -204,55 +227,95 @@ CT_INLINE void taps_of(const conv_shape *s, int d, int64_t r, int64_t *first, in
         }
 }
 
+typedef struct {
+    patch_view v; /* of dy */
+    int64_t r[3], first[3], apart[3];
+} input_phase;
+
+/* Geometry of one remainder; 0 where no position or no tap has it. */
+static int phase_of(const conv_shape *s, int64_t phase, input_phase *at) {
+    const int64_t r[3] = {phase / (s->stride[1] * s->stride[2]), phase / s->stride[2] % s->stride[1],
+                          phase % s->stride[2]};
+    at->v = (patch_view){.channels = s->Og, .size = s->P, .image = s->O * s->P};
+    for (int d = 0; d < 3; d++) {
+        at->r[d] = r[d];
+        taps_of(s, d, r[d], &at->first[d], &at->apart[d], &at->v.taps[d]);
+        at->v.in[d] = s->out[d], at->v.step[d] = 1;
+        at->v.grid[d] = r[d] < s->in[d] ? ceil_div(s->in[d] - r[d], s->stride[d]) : 0;
+        at->v.first[d] = (r[d] + s->pad[d] - at->first[d] * s->dil[d]) / s->stride[d]; /* exact */
+        at->v.each[d] = -at->apart[d] * s->dil[d] / s->stride[d];
+    }
+    at->v.cells = at->v.grid[0] * at->v.grid[1] * at->v.grid[2];
+    return at->v.cells > 0 && at->v.taps[0] * at->v.taps[1] * at->v.taps[2] > 0;
+}
+
+static direct_job direct_backward(const conv_shape *s, const input_phase *at) {
+    return (direct_job){.v = &at->v, .N = s->N, .G = s->G, .M = s->Cg, .image = s->C * s->Q, .plane = s->Q,
+                        .start = {at->r[0], at->r[1], at->r[2]}, .jump = {s->stride[0], s->stride[1], s->stride[2]},
+                        .dims = {s->in[0], s->in[1], s->in[2]}};
+}
+
+static int64_t input_work(const ct_call *c) {
+    const conv_shape s = input_shape(c);
+#if !CT_REAL_DOUBLE
+    if (wino_fits(&s)) return wino_work(wino_backward(&s));
+#endif
+    const int64_t K = s.Og * s.T;
+    int64_t most = s.G * implicit_packed(s.Cg, K) + ct_par_threads() * implicit_worker(s.Cg, K);
+    const int64_t phases = s.stride[0] * s.stride[1] * s.stride[2];
+    for (int64_t phase = 0; phase < phases; phase++) {
+        input_phase at;
+        if (!phase_of(&s, phase, &at)) continue;
+        most = i64_max(most, direct_work(direct_backward(&s, &at)));
+    }
+    return round_up(s.G * s.Cg * K * (int64_t)sizeof(real), 64) + most;
+}
+
 /* dy (N, O, *out), weight (O, C / G, *k) -> dx (N, C, *in) */
 static void conv_backward_input(const ct_call *c) {
     const conv_shape s = input_shape(c);
     const real *dy = c->in[0]->data, *w = c->in[1]->data;
     real *dx = c->out[0]->data;
     if (c->out[0]->size == 0) return;
-    if (is_pointwise(&s)) {
-        GEMM.gemm_batch(s.N, s.C, s.P, s.O, 1, w, 0, 1, s.C, dy, s.O * s.P, s.P, 1, 0, dx, s.C * s.P, s.P, NULL,
-                        c->work);
+#if !CT_REAL_DOUBLE
+    if (wino_fits(&s)) {
+        wino_job j = wino_backward(&s);
+        j.x = dy, j.w = w, j.y = dx;
+        wino_run(&j, c->work);
         return;
     }
+#endif
     const int64_t phases = s.stride[0] * s.stride[1] * s.stride[2];
-    if (phases > 1) memset(dx, 0, (size_t)c->out[0]->size * sizeof(real));
+    input_phase at;
+    int all = 1; /* is every position written? */
+    for (int64_t phase = 0; phase < phases; phase++) all &= phase_of(&s, phase, &at);
+    if (!all) memset(dx, 0, (size_t)c->out[0]->size * sizeof(real));
     for (int64_t phase = 0; phase < phases; phase++) {
-        const int64_t r[3] = {phase / (s.stride[1] * s.stride[2]), phase / s.stride[2] % s.stride[1],
-                              phase % s.stride[2]};
-        patch_view v = {.channels = s.Og, .size = s.P, .image = s.O * s.P};
-        int64_t first[3], apart[3];
-        for (int d = 0; d < 3; d++) {
-            taps_of(&s, d, r[d], &first[d], &apart[d], &v.taps[d]);
-            v.in[d] = s.out[d], v.step[d] = 1;
-            v.grid[d] = r[d] < s.in[d] ? ceil_div(s.in[d] - r[d], s.stride[d]) : 0;
-            v.first[d] = (r[d] + s.pad[d] - first[d] * s.dil[d]) / s.stride[d]; /* exact */
-            v.each[d] = -apart[d] * s.dil[d] / s.stride[d];
-        }
-        v.cells = v.grid[0] * v.grid[1] * v.grid[2];
+        if (!phase_of(&s, phase, &at)) continue;
+        const patch_view v = at.v;
         const int64_t T = v.taps[0] * v.taps[1] * v.taps[2], K = s.Og * T;
-        if (v.cells == 0 || (T == 0 && phases > 1)) continue;
-        if (is_depthwise(&s) && phases == 1) {
-            depthwise_run(&v, s.N, s.C, dy, w, NULL, 0, dx);
-            return;
-        }
         /* A[c, (o, t)] = w[o, c, tap t of this remainder] */
         real *A = c->work;
-        char *after = (char *)c->work + round_up(s.Cg * s.Og * s.T * (int64_t)sizeof(real), 64);
-        const int64_t bytes = implicit_packed(s.Cg, K);
-        for (int64_t g = 0; g < s.G; g++) {
+        char *after = (char *)c->work + round_up(s.G * s.Cg * s.Og * s.T * (int64_t)sizeof(real), 64);
+        for (int64_t g = 0; g < s.G; g++)
             for (int64_t ci = 0; ci < s.Cg; ci++)
                 for (int64_t o = 0; o < s.Og; o++) {
                     const real *from = w + ((g * s.Og + o) * s.Cg + ci) * s.T;
-                    real *to = A + ci * K + o * T;
+                    real *to = A + (g * s.Cg + ci) * K + o * T;
                     for (int64_t a = 0; a < v.taps[0]; a++)
                         for (int64_t b = 0; b < v.taps[1]; b++)
                             for (int64_t e = 0; e < v.taps[2]; e++)
-                                *to++ = from[((first[0] + a * apart[0]) * s.k[1] + first[1] + b * apart[1]) * s.k[2] +
-                                             first[2] + e * apart[2]];
+                                *to++ = from[((at.first[0] + a * at.apart[0]) * s.k[1] + at.first[1] + b * at.apart[1]) *
+                                                 s.k[2] + at.first[2] + e * at.apart[2]];
                 }
-            GEMM.pack_a(s.Cg, K, A, K, 1, (real *)(after + g * bytes));
+        if (!is_narrow(&v, s.Cg)) {
+            direct_job j = direct_backward(&s, &at);
+            j.x = dy, j.y = dx;
+            direct_run(&j, A, s.Cg * K, K, after);
+            continue;
         }
+        const int64_t bytes = implicit_packed(s.Cg, K);
+        for (int64_t g = 0; g < s.G; g++) GEMM.pack_a(s.Cg, K, A + g * s.Cg * K, K, 1, (real *)(after + g * bytes));
         implicit m = {.s = &s,
                       .v = v,
                       .x = dy,
@@ -261,7 +324,7 @@ static void conv_backward_input(const ct_call *c) {
                       .K = K,
                       .image = s.C * s.Q,
                       .plane = s.Q,
-                      .start = {r[0], r[1], r[2]},
+                      .start = {at.r[0], at.r[1], at.r[2]},
                       .jump = {s.stride[0], s.stride[1], s.stride[2]},
                       .dims = {s.in[0], s.in[1], s.in[2]},
                       .direct = phases == 1 && s.Q >= 8 * GEMM_NR,
@@ -309,9 +372,15 @@ static int64_t weight_worker(const weight_job *j) {
     return round_up((rows + j->s.Og) * DEPTH * (int64_t)sizeof(real), 64) +
            round_up(GEMM.work_serial(rows, j->s.Og, DEPTH), 64) + 4096 * (int64_t)sizeof(real);
 }
+static dot_job dot_of(const weight_job *j) {
+    return (dot_job){.v = &j->v, .N = j->s.N, .G = j->s.G, .M = j->s.Og, .x = j->x, .dy = j->dy};
+}
 static int64_t weight_work(const ct_call *c) {
     const weight_job j = weight_of(c);
-    if (is_depthwise(&j.s)) return 0;
+#if !CT_REAL_DOUBLE
+    if (wino_fits(&j.s)) return wino_gradient_work(wino_forward(&j.s));
+#endif
+    if (!is_narrow(&j.v, 2)) return dot_work(dot_of(&j));
     return round_up(j.parts * c->out[0]->size * (int64_t)sizeof(real), 64) +
            ct_par_threads() * round_up(weight_worker(&j), 64);
 }
@@ -350,8 +419,18 @@ static void conv_backward_weight(const ct_call *c) {
     real *dw = c->out[0]->data;
     j.dy = c->in[0]->data, j.x = c->in[1]->data;
     if (c->out[0]->size == 0) return;
-    if (is_depthwise(s)) {
-        depthwise_weight(&j.v, s->N, s->C, j.x, j.dy, dw);
+#if !CT_REAL_DOUBLE
+    if (wino_fits(s)) {
+        wino_job g = wino_forward(s);
+        g.x = j.x, g.y = (real *)j.dy, g.dw = dw;
+        wino_gradient_run(&g, c->work);
+        return;
+    }
+#endif
+    if (!is_narrow(&j.v, 2)) {
+        dot_job d = dot_of(&j);
+        d.dw = dw;
+        dot_run(&d, c->work);
         return;
     }
     j.sums = c->work;

@@ -163,6 +163,29 @@ static void pack_b_chunk(void *ctx, int64_t chunk) {
                    p->b_col, p->b_row, s->b + j * s->kc);
 }
 
+/* All tiles of a transposed A: row k of `A` holds column k of every tile.  Rows lie far apart, so a few of them serve
+ * all tiles before the next few, which are asked for ahead.  A whole vector writes beyond its tile's column into the
+ * next one, which is written later. */
+#define FEW 8
+static void pack_across(int64_t m, int64_t tiles, int64_t kc, const real *A, int64_t a_k, real *packed) {
+    const int64_t room = round_up(GEMM_MR, VL);
+    for (int64_t k0 = 0; k0 < kc; k0 += FEW) {
+        const int64_t k1 = i64_min(kc, k0 + FEW);
+        for (int64_t k = k1; k < i64_min(kc, k1 + FEW); k++)
+            for (int64_t i = 0; i < m; i += 64 / (int64_t)sizeof(real)) CT_PREFETCH(A + k * a_k + i);
+        for (int64_t t = 0; t < tiles; t++) {
+            const int64_t i = m * t / tiles, n = m * (t + 1) / tiles - i;
+            const int64_t whole = i + room <= m ? i64_min(k1, kc - 1) : k0;
+            const real *from = A + i;
+            real *to = packed + t * GEMM_MR * kc;
+            for (int64_t k = k0; k < whole; k++)
+                for (int64_t v = 0; v < room; v += VL) v_store(to + k * GEMM_MR + v, v_load(from + k * a_k + v));
+            for (int64_t k = whole; k < k1; k++)
+                for (int64_t j = 0; j < n; j++) to[k * GEMM_MR + j] = from[k * a_k + j];
+        }
+    }
+}
+
 /* A block of rows times the packed block of B. */
 static void packed_chunk(void *ctx, int64_t chunk) {
     const stage *s = ctx;
@@ -173,7 +196,8 @@ static void packed_chunk(void *ctx, int64_t chunk) {
     if (m <= 0 || cols.begin >= cols.end) return;
     const real *A = p->A + rows.begin * p->a_row + s->k0 * p->a_col;
     real *packed = s->a + (p->serial ? 0 : ct_par_worker()) * (MC * KC);
-    if (s->pack_a)
+    if (s->pack_a && p->a_row == 1) pack_across(m, tiles, kc, A, p->a_col, packed);
+    else if (s->pack_a)
         for (int64_t t = 0; t < tiles; t++) {
             const int64_t i = m * t / tiles, n = m * (t + 1) / tiles - i;
             pack_panel(GEMM_MR, n, kc, A + i * p->a_row, p->a_row, p->a_col, packed + t * GEMM_MR * kc);

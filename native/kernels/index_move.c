@@ -92,9 +92,13 @@ static int64_t slice_of(const job *j, const ct_array *x, int64_t k) { /* byte of
     int64_t at = 0;
     for (int m = 0; m < j->count; m++) {
         const ct_array *index = j->call->in[1 + m];
-        dims d;
-        dims_of(&d, index);
-        const int64_t i = ((const int64_t *)index->data)[d.n == 1 ? k * d.in[0] : dims_at(&d, k, NULL)];
+        int64_t where = k;
+        if (!is_contiguous(index)) {
+            dims d;
+            dims_of(&d, index);
+            where = d.n == 1 ? k * d.in[0] : dims_at(&d, k, NULL);
+        }
+        const int64_t i = ((const int64_t *)index->data)[where];
         at += wrap(i, x->shape[m]) * x->stride[m];
     }
     return at * j->size;

@@ -5,7 +5,8 @@
  *   group_norm  layer_norm's formula over the C / G channels of a group, weight and bias by channel   Wu, He 2018;
  *               instance norm is G = C
  *
- * The mean comes first and the variance around it second, from the row in cache.
+ * Mean and variance come from one pass, of x minus the mean of the first few elements; where that lies so far from the
+ * mean that the difference of sums would lose digits, a second pass goes around the mean itself.
  */
 #include "../include/kernel.h"
 #include "../include/par.h"
@@ -24,6 +25,7 @@ typedef struct {
     real *partial; /* workspace */
     int64_t R, D, parts;
     int64_t C, S, G; /* group norm: R = N G, D = C / G S */
+    int64_t ahead;   /* elements: what a row of an array beyond the caches asks for, one or two rows further */
     int centred, stream;
 } norm_args;
 
@@ -31,41 +33,66 @@ typedef struct {
 CT_INLINE void row_statistics(const norm_args *a, int64_t r, real *mean, real *rstd) {
     const real *x = a->x + r * a->D;
     const double n = (double)a->D;
-    double s = 0, q = 0, unused = 0, m = 0;
+    double s = 0, q = 0, var;
     if (a->centred) {
-        row_moments(x, a->D, 0, &s, &unused);
-        m = s / n;
-        s = 0;
+        real k = a->D >= VL ? v_hsum(v_load(x)) / VL : a->D ? x[0] : 0;
+        if (!(k - k == 0)) k = 0; /* not finite: so is the result */
+        row_moments(x, a->D, k, &s, &q);
+        if (s * s > 0.75 * q * n) { /* k is more than 1.7 deviations from the mean */
+            k += (real)(s / n);
+            s = q = 0;
+            row_moments(x, a->D, k, &s, &q);
+        }
+        var = (q - s * s / n) / n;
+        *mean = (real)((double)k + s / n);
+    } else {
+        row_moments(x, a->D, 0, &s, &q);
+        var = q / n;
+        *mean = 0;
     }
-    row_moments(x, a->D, (real)m, &s, &q);
-    double var = a->centred ? (q - s * s / n) / n : q / n; /* s: what rounding the mean left */
     if (var < 0) var = 0;
-    *mean = (real)(a->centred ? m + s / n : 0);
     *rstd = (real)(1.0 / __builtin_sqrt(var + a->eps));
 }
 
-static void layer_row(const norm_args *a, int64_t r) {
-    real mean, rstd;
-    row_statistics(a, r, &mean, &rstd);
-    if (a->mean) a->mean[r] = mean;
-    a->rstd[r] = rstd;
+/* y = (x - mean) rstd [w] [+ b]; each combination is a loop of its own */
+CT_INLINE void layer_apply(const norm_args *a, int64_t r, real mean, real rstd, const int has_w, const int has_b,
+                           const int stream) {
     const real *x = a->x + r * a->D, *w = a->w, *b = a->b;
     real *y = a->y + r * a->D;
     const vreal m = v_set1(mean), k = v_set1(rstd);
     int64_t i = 0;
     for (; i + VL <= a->D; i += VL) {
+        if (stream) CT_PREFETCH(x + i + a->ahead);
         vreal v = (v_load(x + i) - m) * k;
-        if (w) v *= v_load(w + i);
-        if (b) v += v_load(b + i);
-        if (a->stream) v_stream(y + i, v);
+        if (has_w && has_b) v = v_fma(v, v_load(w + i), v_load(b + i));
+        else if (has_w) v *= v_load(w + i);
+        else if (has_b) v += v_load(b + i);
+        if (stream) v_stream(y + i, v);
         else v_store(y + i, v);
     }
     if (i < a->D) {
         const int64_t n = a->D - i;
         vreal v = (v_load_part(x + i, n) - m) * k;
-        if (w) v *= v_load_part(w + i, n);
-        if (b) v += v_load_part(b + i, n);
+        if (has_w && has_b) v = v_fma(v, v_load_part(w + i, n), v_load_part(b + i, n));
+        else if (has_w) v *= v_load_part(w + i, n);
+        else if (has_b) v += v_load_part(b + i, n);
         v_store_part(y + i, v, n);
+    }
+}
+static void layer_row(const norm_args *a, int64_t r) {
+    real mean, rstd;
+    row_statistics(a, r, &mean, &rstd);
+    if (a->mean) a->mean[r] = mean;
+    a->rstd[r] = rstd;
+    switch ((a->w != NULL) + 2 * (a->b != NULL) + 4 * a->stream) {
+    case 0: layer_apply(a, r, mean, rstd, 0, 0, 0); break;
+    case 1: layer_apply(a, r, mean, rstd, 1, 0, 0); break;
+    case 2: layer_apply(a, r, mean, rstd, 0, 1, 0); break;
+    case 3: layer_apply(a, r, mean, rstd, 1, 1, 0); break;
+    case 4: layer_apply(a, r, mean, rstd, 0, 0, 1); break;
+    case 5: layer_apply(a, r, mean, rstd, 1, 0, 1); break;
+    case 6: layer_apply(a, r, mean, rstd, 0, 1, 1); break;
+    default: layer_apply(a, r, mean, rstd, 1, 1, 1); break;
     }
 }
 static void layer_part(void *ctx, int64_t p) {
@@ -92,6 +119,10 @@ CT_INLINE dx_terms terms_of(const norm_args *a, int64_t r) {
 
 CT_INLINE void layer_dx(const norm_args *a, int64_t r, int64_t i, int64_t n, dx_terms t, vreal *g, vreal *h) {
     const int64_t at = r * a->D + i;
+    if (a->stream) {
+        CT_PREFETCH(a->g + at + a->ahead);
+        CT_PREFETCH(a->x + at + a->ahead);
+    }
     *g = n == VL ? v_load(a->g + at) : v_load_part(a->g + at, n);
     const vreal d = (n == VL ? v_load(a->x + at) : v_load_part(a->x + at, n)) - v_set1(t.mean);
     const vreal u = a->w ? *g * (n == VL ? v_load(a->w + i) : v_load_part(a->w + i, n)) : *g;
@@ -160,8 +191,7 @@ static void layer_backward_columns(void *ctx, int64_t block) {
 
 /* ---- group norm */
 
-static void group_row(void *ctx, int64_t r) {
-    const norm_args *a = ctx;
+static void group_row(const norm_args *a, int64_t r) {
     real mean, rstd;
     row_statistics(a, r, &mean, &rstd);
     a->mean[r] = mean;
@@ -169,15 +199,19 @@ static void group_row(void *ctx, int64_t r) {
     const int64_t per = a->C / a->G, c0 = r % a->G * per;
     for (int64_t j = 0; j < per; j++) {
         const int64_t at = r * a->D + j * a->S;
-        row_affine(a->y + at, a->x + at, a->S, mean, a->w ? rstd * a->w[c0 + j] : rstd, a->b ? a->b[c0 + j] : 0,
-                   a->stream);
+        row_affine_ahead(a->y + at, a->x + at, a->S, mean, a->w ? rstd * a->w[c0 + j] : rstd, a->b ? a->b[c0 + j] : 0,
+                         a->stream, a->D);
     }
+}
+static void group_part(void *ctx, int64_t p) {
+    const norm_args *a = ctx;
+    const par_range rows = par_chunk(a->R, a->parts, p, 1);
+    for (int64_t r = rows.begin; r < rows.end; r++) group_row(a, r);
     if (a->stream) v_fence();
 }
 
 /* The sums of one channel of one image serve dx and, added over images, the weight gradient. */
-static void group_backward_row(void *ctx, int64_t r) {
-    const norm_args *a = ctx;
+static void group_backward_row(const norm_args *a, int64_t r) {
     const int64_t per = a->C / a->G, c0 = r % a->G * per;
     const real mean = a->saved_mean[r], rstd = a->saved_rstd[r];
     const double k = (double)rstd, n = (double)a->D;
@@ -194,9 +228,14 @@ static void group_backward_row(void *ctx, int64_t r) {
     const real scale = (real)(-k * k * k * q / n), shift = (real)(-k * s / n);
     for (int64_t j = 0; j < per; j++) {
         const int64_t at = r * a->D + j * a->S;
-        row_affine_backward(a->y + at, a->g + at, a->x + at, a->S, mean, a->w ? rstd * a->w[c0 + j] : rstd, scale,
-                            shift, a->stream);
+        row_affine_backward_ahead(a->y + at, a->g + at, a->x + at, a->S, mean, a->w ? rstd * a->w[c0 + j] : rstd, scale,
+                                  shift, a->stream, a->D);
     }
+}
+static void group_backward_part(void *ctx, int64_t p) {
+    const norm_args *a = ctx;
+    const par_range rows = par_chunk(a->R, a->parts, p, 1);
+    for (int64_t r = rows.begin; r < rows.end; r++) group_backward_row(a, r);
     if (a->stream) v_fence();
 }
 static void group_backward_weights(const norm_args *a) {
@@ -228,6 +267,7 @@ static norm_args rows_of(const ct_call *call, const ct_array *x, int centred) {
     a.R = a.D ? x->size / a.D : 0;
     a.parts = i64_max(1, i64_min(MOST_PARTS, a.R / 16));
     a.stream = worth_streaming(x->size) && a.D % VL == 0; /* outputs are aligned, so then every row is */
+    a.ahead = a.D < 2048 ? 2 * a.D : a.D;
     return a;
 }
 /* (x, weight?, bias?; dims, eps) -> y, mean, rstd */
@@ -290,6 +330,7 @@ static norm_args groups_of(const ct_call *call, const ct_array *x) {
     a.R = x->shape[0] * a.G;
     a.D = a.C / a.G * a.S;
     a.stream = worth_streaming(x->size);
+    a.parts = i64_max(1, i64_min(a.R, MOST_PARTS));
     return a;
 }
 /* (x, weight?, bias?; groups, eps) -> y, mean, rstd */
@@ -297,7 +338,7 @@ static void group_norm(const ct_call *call) {
     norm_args a = groups_of(call, call->in[0]);
     a.w = input(call, 1), a.b = input(call, 2), a.eps = call->reals[0];
     a.y = output(call, 0), a.mean = output(call, 1), a.rstd = output(call, 2);
-    run(a.R, group_row, &a);
+    run(a.parts, group_part, &a);
 }
 static int64_t group_backward_work(const ct_call *call) {
     const ct_array *x = call->in[1];
@@ -308,7 +349,7 @@ static void group_norm_backward(const ct_call *call) {
     norm_args a = groups_of(call, call->in[1]);
     a.g = input(call, 0), a.saved_mean = input(call, 2), a.saved_rstd = input(call, 3), a.w = input(call, 4);
     a.y = output(call, 0), a.dw = output(call, 1), a.db = output(call, 2), a.partial = call->work;
-    run(a.R, group_backward_row, &a);
+    run(a.parts, group_backward_part, &a);
     group_backward_weights(&a);
 }
 

@@ -10,12 +10,12 @@
  * panel with the states, everything that those units need is in cache and the cell follows at once.
  */
 #include "../include/recurrent.h"
-#include "../include/vmath.h"
+#include "../include/transpose.h"
 
 typedef struct {
     rnn_sizes s;
     real *y, *hT, *cT;        /* (N, P), (B, P), (B, H) */
-    real *gates, *cells;      /* (N, 4 H), (N, H): kept for backward */
+    real *gates, *cells;      /* (N, 4 H), (N, H): kept for backward, or NULL; then cT holds the cells of the moment */
     const real *gx, *b_hh;    /* (N, G H), (G H) or NULL */
     const real *w_hh, *w_hr;  /* (G H, P), (P, H) or NULL */
     const real *h0, *c0;      /* (B, P), (B, H) */
@@ -24,42 +24,27 @@ typedef struct {
     int64_t panels, vectors;  /* panels of W_hh; vectors in each */
 } rnn_args;
 
-/* Which row of W_hh is lane u of vector v of a panel, or -1. */
-static int64_t row_of(const rnn_args *a, int64_t panel, int64_t v, int64_t u) {
-    const int64_t unit = a->s.G == 1 ? (panel * a->vectors + v) * VL + u : panel * VL + u;
-    return unit >= a->s.H ? -1 : a->s.G == 1 ? unit : v * a->s.H + unit;
-}
-
-/* Row `from` of (.., K) to every `width`-th element of `to`, for VL rows at once; a missing row is zero. */
-static void pack_rows(real *to, int64_t width, const real *const from[], int64_t K) {
-    for (int64_t k = 0; k < K; k++)
-        for (int u = 0; u < VL; u++) to[k * width + u] = from[u] ? from[u][k] : 0;
+/* Units at .. at + VL of a (units, K) matrix, turned into columns `width` apart; missing ones are zero. */
+static void pack_units(real *to, int64_t width, const real *from, int64_t at, int64_t units, int64_t K) {
+    const int64_t n = i64_min(VL, units - at);
+    if (n > 0) transpose_rows(to, width, from + at * K, K, 1, n, K, 1);
+    else
+        for (int64_t k = 0; k < K; k++) v_store(to + k * width, v_zero());
 }
 static void pack_panel(void *ctx, int64_t panel) {
     const rnn_args *a = ctx;
-    const int64_t P = a->s.P, width = a->vectors * VL;
+    const int64_t H = a->s.H, P = a->s.P, width = a->vectors * VL;
     real *to = a->packed + panel * P * width;
-    const real *from[VBYTES / sizeof(real)];
     for (int64_t v = 0; v < a->vectors; v++) {
-        for (int u = 0; u < VL; u++) {
-            const int64_t row = row_of(a, panel, v, u);
-            from[u] = row < 0 ? NULL : a->w_hh + row * P;
-        }
-        pack_rows(to + v * VL, width, from, P);
+        const int64_t unit = a->s.G == 1 ? (panel * a->vectors + v) * VL : panel * VL;
+        pack_units(to + v * VL, width, a->w_hh + (a->s.G == 1 ? 0 : v * H * P), unit, H, P);
     }
 }
 static void pack_projection(void *ctx, int64_t panel) {
     const rnn_args *a = ctx;
     const int64_t H = a->s.H, width = PANEL * VL;
-    real *to = a->packed_hr + panel * H * width;
-    const real *from[VBYTES / sizeof(real)];
-    for (int64_t v = 0; v < PANEL; v++) {
-        for (int u = 0; u < VL; u++) {
-            const int64_t row = (panel * PANEL + v) * VL + u;
-            from[u] = row < a->s.P ? a->w_hr + row * H : NULL;
-        }
-        pack_rows(to + v * VL, width, from, H);
-    }
+    for (int64_t v = 0; v < PANEL; v++)
+        pack_units(a->packed_hr + panel * H * width + v * VL, width, a->w_hr, (panel * PANEL + v) * VL, a->s.P, H);
 }
 
 /* The state before step i of rows begin ... end: those that were active in the step before, and those that start. */
@@ -79,26 +64,54 @@ CT_INLINE void store_n(real *p, vreal v, int64_t n) {
     else v_store_part(p, v, n);
 }
 
-static void lstm_cell(const rnn_args *a, int64_t row, const real *pre, const real *c_before, real *h, int64_t u,
-                      int64_t n) {
+/* What the input and the biases give to lane u and the next of part v; the product is added to it here and not started
+ * from it, so that the loads, from rows far apart, hide behind the elementary functions. */
+CT_INLINE vreal given(const rnn_args *a, int64_t row, int64_t v, int64_t u, int64_t n) {
     const int64_t H = a->s.H;
-    const vreal i = v_sigmoid(v_load(pre)), f = v_sigmoid(v_load(pre + VL)), g = v_tanh(v_load(pre + 2 * VL)),
-                o = v_sigmoid(v_load(pre + 3 * VL));
-    const vreal c = v_fma(f, load_n(c_before + u, n), i * g);
-    real *gates = a->gates + row * 4 * H + u;
-    store_n(gates, i, n), store_n(gates + H, f, n), store_n(gates + 2 * H, g, n), store_n(gates + 3 * H, o, n);
-    store_n(a->cells + row * H + u, c, n);
-    store_n(h + u, o * v_tanh(c), n);
+    const vreal x = load_n(a->gx + row * a->s.G * H + v * H + u, n);
+    return a->b_hh ? x + load_n(a->b_hh + v * H + u, n) : x;
 }
 
-static void gru_cell(const rnn_args *a, int64_t row, const real *pre, const real *h_before, real *h, int64_t u,
-                     int64_t n) {
+CT_INLINE void lstm_cell(const rnn_args *a, int64_t row, const real *pre, const real *c_before, real *c_after, real *h,
+                         int64_t u, int64_t n) {
     const int64_t H = a->s.H;
-    const vreal r = v_sigmoid(v_load(pre)), z = v_sigmoid(v_load(pre + VL)), hn = v_load(pre + 2 * VL);
-    const vreal new = v_tanh(v_fma(r, hn, load_n(a->gx + row * 3 * H + 2 * H + u, n)));
+    const vreal i = gate_sigmoid(v_load(pre) + given(a, row, 0, u, n)),
+                f = gate_sigmoid(v_load(pre + VL) + given(a, row, 1, u, n)),
+                g = gate_tanh(v_load(pre + 2 * VL) + given(a, row, 2, u, n)),
+                o = gate_sigmoid(v_load(pre + 3 * VL) + given(a, row, 3, u, n));
+    const vreal c = v_fma(f, load_n(c_before + u, n), i * g);
+    store_n(c_after + u, c, n);
+    store_n(h + u, o * gate_tanh(c), n);
+    if (!a->gates) return;
+    real *gates = a->gates + row * 4 * H + u;
+    store_n(gates, i, n), store_n(gates + H, f, n), store_n(gates + 2 * H, g, n), store_n(gates + 3 * H, o, n);
+}
+
+CT_INLINE void gru_cell(const rnn_args *a, int64_t row, const real *pre, const real *h_before, real *h, int64_t u,
+                        int64_t n) {
+    const int64_t H = a->s.H;
+    const vreal r = gate_sigmoid(v_load(pre) + given(a, row, 0, u, n)),
+                z = gate_sigmoid(v_load(pre + VL) + given(a, row, 1, u, n));
+    const vreal hn = a->b_hh ? v_load(pre + 2 * VL) + load_n(a->b_hh + 2 * H + u, n) : v_load(pre + 2 * VL);
+    const vreal new = gate_tanh(v_fma(r, hn, load_n(a->gx + row * 3 * H + 2 * H + u, n)));
+    store_n(h + u, v_fma(z, load_n(h_before + u, n) - new, new), n);
+    if (!a->gates) return;
     real *gates = a->gates + row * 4 * H + u;
     store_n(gates, r, n), store_n(gates + H, z, n), store_n(gates + 2 * H, new, n), store_n(gates + 3 * H, hn, n);
-    store_n(h + u, v_fma(z, load_n(h_before + u, n) - new, new), n);
+}
+
+/* The rows of the next step, as soon as a panel begins a line of its own. */
+static void foresee(const rnn_args *a, int64_t i, int64_t panel, int64_t begin, int64_t end) {
+    const rnn_sizes *s = &a->s;
+    const int64_t units = s->G == 1 ? a->vectors * VL : VL, u = panel * units, H = s->H;
+    if (i + 1 >= s->T || u * (int64_t)sizeof(real) % 64 || u >= H) return;
+    const int64_t next = rnn_step(s, i + 1), n = i64_min(i64_max(units, LINE), H - u);
+    for (int64_t row = s->offset[next] + begin; row < s->offset[next] + i64_min(end, rnn_rows(s, next)); row++) {
+        rnn_foresee(a->gx + row * s->G * H + u, s->G, H, n, 0);
+        if (a->gates) rnn_foresee(a->gates + row * 4 * H + u, 4, H, n, 1);
+        if (a->cells) rnn_foresee(a->cells + row * H + u, 1, H, n, 1);
+        if (!a->w_hr) rnn_foresee(a->y + row * H + u, 1, H, n, 1);
+    }
 }
 
 /* One panel of units of rows [begin, end) in the i-th step. */
@@ -120,36 +133,36 @@ static void forward_rows(const void *args, int64_t i, int64_t phase, int64_t pan
         }
         return;
     }
+    foresee(a, i, panel, begin, end);
     for (int64_t b = begin, until; b < end; b = until) {
         const real *before = state_before(a, i, b, &until);
-        const real *c_before = before == a->h0 ? a->c0 : a->cells + s->offset[rnn_step(s, i - 1)] * H;
+        const real *c_before = !a->cells         ? a->cT
+                               : before == a->h0 ? a->c0
+                                                 : a->cells + s->offset[rnn_step(s, i - 1)] * H;
         until = i64_min(i64_min(until, end), b + RNN_ROWS);
         const int64_t rows = until - b;
-        for (int64_t v = 0; v < a->vectors; v++) { /* gx + b_hh; the candidate of a GRU takes its gx later */
-            const int64_t at = row_of(a, panel, v, 0);
-            const int64_t unit = s->G == 1 ? at : panel * VL, n = at < 0 ? 0 : i64_min(VL, H - unit);
-            const vreal bias = a->b_hh && n ? load_n(a->b_hh + at, n) : v_zero();
-            const int skip = n == 0 || (s->mode == RNN_GRU && v == 2);
-            for (int64_t r = 0; r < rows; r++)
-                v_store(pre + r * width + v * VL,
-                        skip ? bias : bias + load_n(a->gx + (first + b + r) * s->G * H + at, n));
-        }
-        const tile_args product = {before + b * P, P, 1, a->packed + panel * P * width, width, pre, width, 1};
+        const tile_args product = {before + b * P, P, 1, a->packed + panel * P * width, width, pre, width, 0};
         tile_product(rows, a->vectors, P, &product);
         const int64_t u = panel * VL, n = i64_min(VL, H - u);
         for (int64_t r = 0; r < rows; r++) {
             const int64_t row = first + b + r;
-            if (s->mode == RNN_LSTM)
-                lstm_cell(a, row, pre + r * width, c_before + (b + r) * H,
-                          a->w_hr ? a->full + (b + r) * H : a->y + row * H, u, n);
-            else if (s->mode == RNN_GRU) gru_cell(a, row, pre + r * width, before + (b + r) * H, a->y + row * H, u, n);
-            else
+            if (s->mode == RNN_LSTM) {
+                const real *c = c_before + (b + r) * H;
+                real *after = a->cells ? a->cells + row * H : a->cT + (b + r) * H;
+                real *h = a->w_hr ? a->full + (b + r) * H : a->y + row * H;
+                if (CT_LIKELY(n == VL)) lstm_cell(a, row, pre + r * width, c, after, h, u, VL);
+                else lstm_cell(a, row, pre + r * width, c, after, h, u, n);
+            } else if (s->mode == RNN_GRU) {
+                const real *h = before + (b + r) * H;
+                if (CT_LIKELY(n == VL)) gru_cell(a, row, pre + r * width, h, a->y + row * H, u, VL);
+                else gru_cell(a, row, pre + r * width, h, a->y + row * H, u, n);
+            } else
                 for (int64_t v = 0; v < a->vectors; v++) {
                     const int64_t at = (panel * a->vectors + v) * VL;
-                    const vreal x = v_load(pre + r * width + v * VL);
-                    if (at < H)
-                        store_n(a->y + row * H + at, s->mode == RNN_RELU ? v_max(v_zero(), x) : v_tanh(x),
-                                i64_min(VL, H - at));
+                    if (at >= H) break;
+                    const int64_t m = i64_min(VL, H - at);
+                    const vreal x = v_load(pre + r * width + v * VL) + given(a, row, 0, at, m);
+                    store_n(a->y + row * H + at, s->mode == RNN_RELU ? v_max(v_zero(), x) : gate_tanh(x), m);
                 }
         }
     }
@@ -177,6 +190,7 @@ static void forward(rnn_args *a, void *work) {
     const int64_t projections = a->w_hr ? ceil_div(s->P, PANEL * VL) : 0;
     a->packed_hr = at, at += projections * PANEL * VL * s->H;
     a->full = at;
+    if (a->cT && !a->cells) __builtin_memcpy(a->cT, a->c0, (size_t)(s->B * s->H) * sizeof(real));
     if (s->N) {
         if ((double)s->G * (double)s->H * (double)s->P < 2 * PAR_GRAIN)
             for (int64_t p = 0; p < a->panels; p++) pack_panel(a, p);
@@ -190,13 +204,15 @@ static void forward(rnn_args *a, void *work) {
         while (last >= 0 && rnn_rows(s, last) <= b) last--;
         const real *h = s->T == 0 || last < 0 ? a->h0 + b * s->P : a->y + (s->offset[last] + b) * s->P;
         for (int64_t k = 0; k < s->P; k++) a->hT[b * s->P + k] = h[k];
-        if (!a->cT) continue;
+        if (!a->cT || !a->cells) continue;
         const real *c = s->T == 0 || last < 0 ? a->c0 + b * s->H : a->cells + (s->offset[last] + b) * s->H;
         for (int64_t k = 0; k < s->H; k++) a->cT[b * s->H + k] = c[k];
     }
 }
 
-/* (gx, w_hh, b_hh?, w_hr?, h0, c0, batch_sizes?; reverse) -> y, hT, cT, gates, cells */
+/* (gx, w_hh, b_hh?, w_hr?, h0, c0, batch_sizes?; reverse, keep) -> y, hT, cT, gates, cells; the last two empty unless
+ * kept
+ */
 static rnn_args lstm_args(const ct_call *call) {
     rnn_args a = {.s = rnn_size(call->in[0], call->in[1], call->in[4], call->in[6], RNN_LSTM, call->in[5]->shape[1],
                                 (int)call->ints[0])};
@@ -212,11 +228,11 @@ static void lstm(const ct_call *call) {
     a.gx = data(call->in[0]), a.w_hh = data(call->in[1]), a.b_hh = data(call->in[2]);
     a.h0 = data(call->in[4]), a.c0 = data(call->in[5]);
     a.y = data(call->out[0]), a.hT = data(call->out[1]), a.cT = data(call->out[2]);
-    a.gates = data(call->out[3]), a.cells = data(call->out[4]);
+    if (call->ints[1]) a.gates = data(call->out[3]), a.cells = data(call->out[4]);
     forward(&a, call->work);
 }
 
-/* (gx, w_hh, b_hh?, h0, batch_sizes?; reverse) -> y, hT, gates;  Elman: (...; reverse, relu) -> y, hT */
+/* (gx, w_hh, b_hh?, h0, batch_sizes?; reverse, keep) -> y, hT, gates;  Elman: (...; reverse, relu) -> y, hT */
 static rnn_args simple_args(const ct_call *call, int mode) {
     rnn_args a = {.s = rnn_size(call->in[0], call->in[1], call->in[3], call->in[4], mode, call->in[3]->shape[1],
                                 (int)call->ints[0])};
@@ -227,7 +243,7 @@ static void simple(const ct_call *call, int mode) {
     rnn_args a = simple_args(call, mode);
     a.gx = data(call->in[0]), a.w_hh = data(call->in[1]), a.b_hh = data(call->in[2]), a.h0 = data(call->in[3]);
     a.y = data(call->out[0]), a.hT = data(call->out[1]);
-    if (mode == RNN_GRU) a.gates = data(call->out[2]);
+    if (mode == RNN_GRU && call->ints[1]) a.gates = data(call->out[2]);
     forward(&a, call->work);
 }
 static int64_t gru_work(const ct_call *call) {

@@ -93,6 +93,20 @@ static void gru_cell_backward(const back_args *a, int64_t row, int64_t b, const 
     store_n(a->carry + b * H + u, d * z, n);
 }
 
+/* The rows of the step that comes next, the one before in time. */
+static void foresee(const back_args *a, int64_t step, int64_t panel, int64_t begin, int64_t end) {
+    const rnn_sizes *s = &a->s;
+    const int64_t u = panel * PANEL * VL, H = s->H;
+    if (step == 0 || u >= H) return;
+    const int64_t t = rnn_step(s, step - 1), n = i64_min(PANEL * VL, H - u);
+    for (int64_t row = s->offset[t] + begin; row < s->offset[t] + i64_min(end, rnn_rows(s, t)); row++) {
+        if (a->gates) rnn_foresee(a->gates + row * 4 * H + u, 4, H, n, 0);
+        if (a->full) rnn_foresee(a->full + row * H + u, 1, H, n, 0);
+        if (u < s->P) rnn_foresee(a->gy + row * s->P + u, 1, s->P, i64_min(n, s->P - u), 0);
+        rnn_foresee(a->dgx + row * s->G * H + u, s->G, H, n, 1);
+    }
+}
+
 /* Steps come last first. Phase 0: the gradient of the state and, without projection, of the cell; phase 1: through
  * the projection and the cell. */
 static void backward_rows(const void *args, int64_t i, int64_t phase, int64_t panel, int64_t begin, int64_t end) {
@@ -103,6 +117,7 @@ static void backward_rows(const void *args, int64_t i, int64_t phase, int64_t pa
     const int64_t first = s->offset[t], at = panel * width;
     const int projected = a->w_hr != NULL;
     end = i64_min(end, rnn_rows(s, t));
+    if (phase == 0) foresee(a, step, panel, begin, end);
     real d[RNN_ROWS * PANEL * VBYTES / sizeof(real)] __attribute__((aligned(64)));
     for (int64_t b = begin, until; b < end; b = until) {
         until = b < active ? i64_min(active, end) : end;
@@ -246,7 +261,15 @@ static layout lay_out(const rnn_sizes *s, int projected) {
     return l;
 }
 
-static void tanh_of_cells(void *ctx, int64_t chunk);
+static void tanh_of_cells(void *ctx, int64_t chunk) {
+    const back_args *a = ctx;
+    const int64_t H = a->s.H, chunks = par_count(a->s.N, 2.0 * (double)H, 64);
+    const par_range r = par_chunk(a->s.N, chunks, chunk, 1);
+    for (int64_t i = r.begin * H; i < r.end * H; i += VL) {
+        const int64_t n = i64_min(VL, r.end * H - i);
+        store_n(a->full + i, gate_tanh(load_n(a->cells + i, n)), n);
+    }
+}
 
 static void backward(back_args *a, char *work, const ct_array *w_hr) {
     rnn_sizes *s = &a->s;
@@ -338,18 +361,6 @@ static void rnn_backward(const ct_call *call) {
     a.y = data(call->in[3]), a.h0 = data(call->in[4]);
     a.dgx = data(call->out[0]), a.dw_hh = data(call->out[1]), a.db_hh = data(call->out[2]), a.dh0 = data(call->out[3]);
     backward(&a, call->work, NULL);
-}
-
-#include "../include/vmath.h"
-
-static void tanh_of_cells(void *ctx, int64_t chunk) {
-    const back_args *a = ctx;
-    const int64_t H = a->s.H, chunks = par_count(a->s.N, 2.0 * (double)H, 64);
-    const par_range r = par_chunk(a->s.N, chunks, chunk, 1);
-    for (int64_t i = r.begin * H; i < r.end * H; i += VL) {
-        const int64_t n = i64_min(VL, r.end * H - i);
-        store_n(a->full + i, v_tanh(load_n(a->cells + i, n)), n);
-    }
 }
 
 static const ct_kernel rows[] = {{"lstm_backward", lstm_backward, lstm_backward_work},

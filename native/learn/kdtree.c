@@ -1,11 +1,6 @@
 /* kdtree.c: nearest neighbours and density clustering over a k-d tree of panels (Bentley 1975; Ester et al. 1996). */
-#include "../include/learn/kdtree.h"
-
-#include <math.h>
-
-#include "../include/learn/metric.h"
-#include "../include/learn/panel.h"
 #include "../include/par.h"
+#include "kdtree_distance.h"
 
 #define MAX_DEPTH 64
 #define CHUNKS 64
@@ -83,68 +78,6 @@ static void build(real *panels, int32_t *order, real *lo, real *hi, const real *
     for (int64_t i = 0; i < leaves * PANEL_WIDTH; i++) order[i] = i < n ? (int32_t)i : -1;
     build_ctx s = {panels, lo, hi, order, X, n, d};
     if (leaves > 0) build_node(&s, 0, 0, leaves, flat);
-}
-
-/* ---- distances ---- */
-
-/* Reduced distances of `rows` points x to the points of a panel; those past the end are at infinity. */
-CT_INLINE void panel_distance(int metric, double p, int rows, int64_t d, const real *const *x, const real *panel,
-                              vreal out[][PANEL_VECS]) {
-    vreal a[PANEL_ROWS][PANEL_VECS];
-#pragma GCC unroll 8
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 8
-        for (int v = 0; v < PANEL_VECS; v++) a[r][v] = v_zero();
-    for (int64_t k = 0; k < d; k++) {
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; r++) {
-            vreal xr = v_set1(x[r][k]);
-#pragma GCC unroll 8
-            for (int v = 0; v < PANEL_VECS; v++)
-                a[r][v] = add_difference(metric, p, a[r][v], v_load(panel + k * PANEL_WIDTH + v * VL) - xr);
-        }
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 8
-        for (int v = 0; v < PANEL_VECS; v++) out[r][v] = a[r][v];
-}
-
-static real add_scalar(const kd_tree *t, real sum, real e) {
-    if (e < 0) e = -e;
-    switch (t->metric) {
-    case METRIC_EUCLIDEAN: return sum + e * e;
-    case METRIC_MANHATTAN: return sum + e;
-    case METRIC_CHEBYSHEV: return e > sum ? e : sum;
-    default: return sum + (real)pow((double)e, t->p);
-    }
-}
-
-/* The least distance from x to a box; a hair less, for the rounding of sums in another order. */
-static real box_distance(const kd_tree *t, const real *x, int64_t node) {
-    const real *lo = t->lo + node * t->d, *hi = t->hi + node * t->d;
-    real sum = 0;
-    for (int64_t k = 0; k < t->d; k++) {
-        real below = lo[k] - x[k], above = x[k] - hi[k];
-        real e = below > above ? below : above;
-        if (e > 0) sum = add_scalar(t, sum, e);
-    }
-    return sum * (1 - (real)(8 + t->d) * (real)REAL_EPS);
-}
-
-static unsigned hit_mask(vreal x, vreal limit, int or_equal) {
-#if defined(CT_AVX512) && CT_REAL_DOUBLE
-    return or_equal ? _mm512_cmp_pd_mask((__m512d)x, (__m512d)limit, _CMP_LE_OQ)
-                    : _mm512_cmp_pd_mask((__m512d)x, (__m512d)limit, _CMP_LT_OQ);
-#elif defined(CT_AVX512)
-    return or_equal ? _mm512_cmp_ps_mask((__m512)x, (__m512)limit, _CMP_LE_OQ)
-                    : _mm512_cmp_ps_mask((__m512)x, (__m512)limit, _CMP_LT_OQ);
-#else
-    vmask m = or_equal ? x <= limit : x < limit;
-    unsigned bits = 0;
-    for (int l = 0; l < VL; l++) bits |= (unsigned)(m[l] != 0) << l;
-    return bits;
-#endif
 }
 
 /* ---- the k nearest ---- */
@@ -297,19 +230,6 @@ static int64_t next_leaf(leaf_walk *w, const kd_tree *t, const real *lo, const r
     return -1;
 }
 
-static void distances(const kd_tree *t, int rows, const real *const *x, int64_t leaf, vreal e[][PANEL_VECS]) {
-    const real *panel = t->panels + leaf * t->d * PANEL_WIDTH;
-    switch (t->metric) {
-    case METRIC_EUCLIDEAN:
-        if (rows == 1) panel_distance(METRIC_EUCLIDEAN, 2, 1, t->d, x, panel, e);
-        else panel_distance(METRIC_EUCLIDEAN, 2, PANEL_ROWS, t->d, x, panel, e);
-        break;
-    case METRIC_MANHATTAN: panel_distance(METRIC_MANHATTAN, 1, rows == 1 ? 1 : PANEL_ROWS, t->d, x, panel, e); break;
-    case METRIC_CHEBYSHEV: panel_distance(METRIC_CHEBYSHEV, 1, rows == 1 ? 1 : PANEL_ROWS, t->d, x, panel, e); break;
-    default: panel_distance(METRIC_MINKOWSKI, t->p, rows == 1 ? 1 : PANEL_ROWS, t->d, x, panel, e);
-    }
-}
-
 static void within_chunk(void *arg, int64_t chunk) {
     const query_ctx *s = arg;
     const kd_tree *t = s->t;
@@ -322,7 +242,7 @@ static void within_chunk(void *arg, int64_t chunk) {
         walk_from_root(&w, t);
         for (int64_t leaf; (leaf = next_leaf(&w, t, x, x, s->radius)) >= 0;) {
             vreal e[1][PANEL_VECS];
-            distances(t, 1, &x, leaf, e);
+            panel_distances(t, 1, &x, leaf, e);
             for (int v = 0; v < PANEL_VECS; v++)
                 for (unsigned hit = hit_mask(e[0][v], limit, 1); hit; hit &= hit - 1) {
                     int l = __builtin_ctz(hit);
@@ -399,7 +319,7 @@ CT_INLINE void leaf_pairs(const density_ctx *s, int64_t leaf, pair_skip skip, ro
             }
             if (!wanted) continue;
             vreal e[PANEL_ROWS][PANEL_VECS];
-            distances(t, PANEL_ROWS, x, other, e);
+            panel_distances(t, PANEL_ROWS, x, other, e);
             for (int r = 0; r < rows; r++) {
                 if (skip_row && skip_row(s, t->order[leaf * PANEL_WIDTH + i + r])) continue;
                 for (int v = 0; v < PANEL_VECS; v++) {

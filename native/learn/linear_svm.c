@@ -44,7 +44,7 @@ static void squares(const linear_rows *X, const double *diag, double *square) {
     for (int64_t i = 0; i < X->n; i++) {
         const real *x = X->indices ? X->data + X->indptr[i] : X->data + i * X->d;
         int64_t m = X->indices ? X->indptr[i + 1] - X->indptr[i] : X->d;
-        square[i] = (double)row_dot(m, x, x) + X->bias * X->bias + diag[i];
+        square[i] = (double)row_dot(m, x, x) + X->bias * X->bias + (diag ? diag[i] : 0);
     }
 }
 
@@ -186,5 +186,87 @@ static int64_t sparse(double *w, double *margin, const linear_rows *XT, const do
     return iter;
 }
 
+/* scores[m] += sum_j x[j] W[j][m] */
+static void class_scores(const linear_rows *X, int64_t i, const double *W, int64_t k, double *scores) {
+    int64_t from = X->indices ? X->indptr[i] : i * X->d, to = X->indices ? X->indptr[i + 1] : from + X->d;
+    for (int64_t m = 0; m < k; m++) scores[m] += X->bias * W[X->d * k + m];
+    for (int64_t p = from; p < to; p++) {
+        const double x = (double)X->data[p], *w = W + (X->indices ? X->indices[p] : p - from) * k;
+        for (int64_t m = 0; m < k; m++) scores[m] += x * w[m];
+    }
+}
+
+static void class_add(const linear_rows *X, int64_t i, double *W, int64_t k, const double *step) {
+    int64_t from = X->indices ? X->indptr[i] : i * X->d, to = X->indices ? X->indptr[i + 1] : from + X->d;
+    for (int64_t m = 0; m < k; m++) W[X->d * k + m] += X->bias * step[m];
+    for (int64_t p = from; p < to; p++) {
+        const double x = (double)X->data[p];
+        double *w = W + (X->indices ? X->indices[p] : p - from) * k;
+        for (int64_t m = 0; m < k; m++) w[m] += x * step[m];
+    }
+}
+
+/* The level beta of min sum_m h/2 a_m^2 + b_m a_m, sum a = 0, a_m <= [m = y] C:  a_m = min(bound_m, (beta - b_m) / h).
+ * `sorted` (k) is overwritten. */
+static double level(const double *b, double h, double C, int64_t y, int64_t k, double *sorted) {
+    for (int64_t m = 0; m < k; m++) { /* insertion sort, largest first: few classes, nearly sorted from step to step */
+        double v = b[m] + (m == y ? h * C : 0);
+        int64_t at = m;
+        for (; at > 0 && sorted[at - 1] < v; at--) sorted[at] = sorted[at - 1];
+        sorted[at] = v;
+    }
+    double beta = sorted[0] - h * C;
+    int64_t r = 1;
+    for (; r < k && beta < (double)r * sorted[r]; r++) beta += sorted[r];
+    return beta / (double)r;
+}
+
+static int64_t joint(double *W, double *a, const linear_rows *X, const int32_t *y, const double *C, int64_t k,
+                     double tol, int64_t max_iter, uint64_t *seed, int32_t *order, double *square, double *work) {
+    int64_t iter = 0, active = X->n;
+    double *g = work, *sorted = work + k, worst_before = INFINITY;
+    squares(X, NULL, square);
+    for (int64_t i = 0; i < X->n; i++) order[i] = (int32_t)i;
+    for (; iter < max_iter; iter++) {
+        double worst = 0;
+        shuffle(order, active, seed);
+        for (int64_t s = 0; s < active; s++) {
+            int64_t i = order[s];
+            double *ai = a + i * k, h = square[i], top = -INFINITY, second = -INFINITY, bottom = INFINITY;
+            if (!(h > 0) || !(C[i] > 0)) continue;
+            for (int64_t m = 0; m < k; m++) g[m] = m != y[i];
+            class_scores(X, i, W, k, g);
+            for (int64_t m = 0; m < k; m++) {
+                if (g[m] > top) second = top, top = g[m];
+                else if (g[m] > second) second = g[m];
+                if (ai[m] < (m == y[i] ? C[i] : 0) && g[m] < bottom) bottom = g[m];
+            }
+            if (top - bottom > worst) worst = top - bottom;
+            if (!(top - bottom > 1e-12)) {
+                if (top - second > worst_before) { /* far from moving: left out until the others agree */
+                    active--;
+                    order[s] = order[active], order[active] = (int32_t)i;
+                    s--;
+                }
+                continue;
+            }
+            for (int64_t m = 0; m < k; m++) g[m] -= h * ai[m];
+            double beta = level(g, h, C[i], y[i], k, sorted);
+            for (int64_t m = 0; m < k; m++) {
+                double bound = m == y[i] ? C[i] : 0, new = (beta - g[m]) / h;
+                new = new < bound ? new : bound;
+                g[m] = new - ai[m];
+                ai[m] = new;
+            }
+            class_add(X, i, W, k, g);
+        }
+        worst_before = worst;
+        if (worst >= tol) continue;
+        if (active == X->n) break;
+        active = X->n, worst_before = INFINITY;
+    }
+    return iter;
+}
+
 extern const ct_linear_svm_api CT_NAME(ct_linear_svm);
-const ct_linear_svm_api CT_NAME(ct_linear_svm) = {classify, regress, sparse};
+const ct_linear_svm_api CT_NAME(ct_linear_svm) = {classify, regress, sparse, joint};

@@ -5,7 +5,7 @@ import sklearn.cluster
 from sklearn.utils._test_common.instance_generator import PER_ESTIMATOR_XFAIL_CHECKS
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from corten.learn.cluster import DBSCAN, AgglomerativeClustering, KMeans, MiniBatchKMeans
+from corten.learn.cluster import DBSCAN, OPTICS, AgglomerativeClustering, KMeans, MiniBatchKMeans
 
 
 def expected(estimator):
@@ -17,6 +17,7 @@ def expected(estimator):
 @parametrize_with_checks(
     [
         DBSCAN(),
+        OPTICS(),
         AgglomerativeClustering(),
         AgglomerativeClustering(linkage="single"),
         AgglomerativeClustering(linkage="average"),

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 import corten.learn as learn
-from corten.learn import covariance, impute
+from corten.learn import cluster, covariance, ensemble, impute, mixture, neighbors, svm, tree
 from corten.learn import decomposition as d
 from corten.learn import linear_model as lm
 from corten.learn import naive_bayes as nb
@@ -39,6 +39,15 @@ MODELS = {
     "k_bins": lambda: p.KBinsDiscretizer(3, encode="ordinal").fit(X),
     "simple_imputer": lambda: impute.SimpleImputer(add_indicator=True).fit(np.where(X > 1.5, np.nan, X)),
     "gaussian_nb": lambda: nb.GaussianNB().fit(X, NAMES),
+    "k_means": lambda: cluster.KMeans(3, random_state=0).fit(X),
+    "gaussian_mixture": lambda: mixture.GaussianMixture(2, random_state=0).fit(X),
+    "k_neighbors": lambda: neighbors.KNeighborsClassifier(3).fit(X, NAMES),
+    "svc": lambda: svm.SVC().fit(X, NAMES),
+    "sparse_svr": lambda: svm.SVR().fit(sp.csr_matrix(X), X[:, 0]),
+    "linear_svc": lambda: svm.LinearSVC(random_state=0).fit(X, NAMES),
+    "decision_tree": lambda: tree.DecisionTreeClassifier(max_depth=3, random_state=0).fit(X, NAMES),
+    "random_forest": lambda: ensemble.RandomForestRegressor(3, random_state=0).fit(X, X[:, :2]),
+    "boosting": lambda: ensemble.HistGradientBoostingClassifier(max_iter=2, min_samples_leaf=5).fit(X, NAMES),
     "iqr": lambda: covariance.IQROutlierDetector().fit(X),
     "pipeline": lambda: make_pipeline(
         ColumnTransformer(

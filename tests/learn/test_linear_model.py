@@ -37,9 +37,7 @@ def weights(n):
     "name, parameters",
     [("LinearRegression", {}), ("Ridge", {"alpha": 3.0}), ("Ridge", {"solver": "svd", "alpha": 0.1})],
 )
-def test_least_squares(name, parameters, intercept, weighted, dtype, tolerance, request):
-    if dtype == np.float32 and not intercept and parameters.get("solver") == "svd":
-        request.applymarker(pytest.mark.xfail(reason="float32 factors of ill-conditioned columns lose more than 2e-3"))
+def test_least_squares(name, parameters, intercept, weighted, dtype, tolerance):
     X, y = california()
     X = (X + 5 * np.arange(8)).astype(dtype)
     y = np.c_[y, X[:, 0] ** 2].astype(dtype)
@@ -222,28 +220,40 @@ def test_logistic_regression_names_what_it_lacks():
         ours.LogisticRegression(max_iter=2).fit(X, y)
 
 
-OTHER_STEPS = pytest.mark.xfail(reason="steps part from scikit-learn's with these losses; to be found out why")
+SGD_CASES = [
+    {},
+    {"loss": "log_loss", "penalty": "elasticnet"},
+    {"loss": "log_loss", "penalty": "l1"},
+    {"loss": "modified_huber", "average": True},
+    {"loss": "squared_hinge", "average": 10},
+]
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        {},
-        pytest.param({"loss": "log_loss", "penalty": "elasticnet"}, marks=OTHER_STEPS),
-        pytest.param({"average": True, "loss": "modified_huber"}, marks=OTHER_STEPS),
-    ],
-)
+@pytest.mark.parametrize("parameters", SGD_CASES, ids=str)
 def test_sgd_takes_the_same_steps(parameters):
     X, y = scaled_letters()
-    p = {"random_state": 3, "max_iter": 5, "tol": None, **parameters}
+    p = {"random_state": 3, "max_iter": 5, "tol": None, "learning_rate": "constant", "eta0": 1e-3, **parameters}
     a, b = ours.SGDClassifier(**p).fit(X, y), theirs.SGDClassifier(**p).fit(X, y)
-    close(a.coef_, b.coef_, 1e-8)
-    sparse = ours.SGDRegressor(random_state=0, max_iter=3, tol=None).fit(sp.csr_matrix(X), X[:, 0])
-    close(
-        sparse.coef_,
-        theirs.SGDRegressor(random_state=0, max_iter=3, tol=None).fit(sp.csr_matrix(X), X[:, 0]).coef_,
-        1e-8,
-    )
+    close(a.coef_, b.coef_, 1e-12)
+    close(a.intercept_, b.intercept_, 1e-12)
+
+
+@pytest.mark.parametrize("parameters", SGD_CASES[1:4], ids=str)
+def test_sgd_steps_part_no_further_than_rounding_lets_them(parameters):
+    """The first "optimal" rates are near 10, and steps of a curved loss then grow any rounding: scikit-learn parts from
+    itself as far when it sums the columns in another order."""
+    X, y = scaled_letters()
+    p = {"random_state": 3, "max_iter": 5, "tol": None, **parameters}
+    a, b = ours.SGDClassifier(**p).fit(X, y).coef_, theirs.SGDClassifier(**p).fit(X, y).coef_
+    other = theirs.SGDClassifier(**p).fit(X[:, ::-1], y).coef_[:, ::-1]
+    assert np.abs(a - b).max() <= 3 * np.abs(other - b).max()
+
+
+def test_sgd_hinge_sparse_and_perceptron_take_the_same_steps():
+    X, y = scaled_letters()
+    close(ours.SGDClassifier(random_state=3).fit(X, y).coef_, theirs.SGDClassifier(random_state=3).fit(X, y).coef_, 1e-8)
+    p, S = {"random_state": 0, "max_iter": 3, "tol": None}, sp.csr_matrix(X)
+    close(ours.SGDRegressor(**p).fit(S, X[:, 0]).coef_, theirs.SGDRegressor(**p).fit(S, X[:, 0]).coef_, 1e-8)
     close(ours.Perceptron().fit(X, y).coef_, theirs.Perceptron().fit(X, y).coef_, 1e-8)
 
 

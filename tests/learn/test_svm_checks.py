@@ -15,7 +15,10 @@ def expected(estimator):
 
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks(
-    [LinearSVC(), LinearSVC(dual=True, loss="hinge"), LinearSVR(), SVC(), NuSVC(), SVR(), NuSVR(), OneClassSVM(), SVC(kernel="linear")],
+    [
+        LinearSVC(), LinearSVC(dual=True, loss="hinge"), LinearSVC(multi_class="crammer_singer"), LinearSVR(), SVC(), NuSVC(), SVR(),
+        NuSVR(), OneClassSVM(), SVC(kernel="linear"),
+    ],  # fmt: skip
     expected_failed_checks=expected,
 )
 def test_estimator(estimator, check):

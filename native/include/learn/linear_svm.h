@@ -28,6 +28,11 @@ typedef struct {
      * of the data, here: XT->n features of XT->d samples. margin (samples) = 1 - y w'x. */
     int64_t (*sparse)(double *w /* (features) */, double *margin, const linear_rows *XT, const double *y,
                       const double *C, double tol, int64_t max_iter, uint64_t *seed, int32_t *order, double *first);
+    /* Crammer and Singer (2001), solved after Keerthi et al. (2008): min 1/2 |W|^2 + sum_i C_i xi_i, one W for all k
+     * classes; a (n, k) are the dual variables, work (2 k). Returns as `classify`. */
+    int64_t (*joint)(double *W /* (d + 1, k) */, double *a, const linear_rows *X, const int32_t *y, const double *C,
+                     int64_t k, double tol, int64_t max_iter, uint64_t *seed, int32_t *order, double *square,
+                     double *work);
 } ct_linear_svm_api;
 
 #endif

@@ -25,6 +25,9 @@ examples_app = typer.Typer(help="The sixteen examples, from scaling a table to a
                            rich_markup_mode=None)  # fmt: skip
 app.add_typer(examples_app, name="examples")
 
+#: for a command whose options are another program's
+PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
 
 class Data(StrEnum):
     """Choices of --data."""
@@ -158,9 +161,7 @@ def examples_list() -> None:
     show()
 
 
-@examples_app.command(
-    "run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-)
+@examples_app.command("run", context_settings=PASSED_ON)
 @command
 def examples_run(
     context: typer.Context,
@@ -170,6 +171,24 @@ def examples_run(
     from .examples import run
 
     raise typer.Exit(run(name, context.args))
+
+
+@app.command("bike", context_settings=PASSED_ON)
+@command
+def bike(context: typer.Context) -> None:
+    """Predict bike rentals: lesson 6 as a command (train, predict)."""
+    from .lessons import run
+
+    run("06_bike_sharing", "bike", context.args)
+
+
+@app.command("gpt", context_settings=PASSED_ON)
+@command
+def gpt(context: typer.Context) -> None:
+    """Train a tiny GPT on a text and let it write: lesson 8 as a command (train, generate)."""
+    from .lessons import run
+
+    run("08_tiny_gpt", "gpt", context.args)
 
 
 @app.command()

@@ -190,8 +190,9 @@ def start(main: Callable[[Run], None], file: str) -> None:
     file : str
         The example's ``__file__``; its folder gives the name.
     """
-    name = Path(file).resolve().parent.name
-    parser = argparse.ArgumentParser(prog=f"python examples/{name}", description=(main.__doc__ or "").partition("\n")[0])
+    folder = Path(file).resolve().parent
+    name, room = folder.name, "examples/lessons" if folder.parent.name == "lessons" else "examples"
+    parser = argparse.ArgumentParser(prog=f"python {room}/{name}", description=(main.__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a few seconds: less data, fewer steps, lower goals")
     parser.add_argument("--seed", type=int, default=0, help="for every generator (default 0)")
     parser.add_argument("--out", type=Path, default=Path("runs", "examples", name), metavar="FOLDER",

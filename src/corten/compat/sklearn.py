@@ -24,7 +24,7 @@ import runpy
 import sys
 
 import corten.learn
-from corten.learn._base import UnsupportedSetting
+from corten.learn._base import UnsupportedSetting, issparse
 
 __all__ = ["patch_sklearn", "patched_names", "unpatch_sklearn"]
 
@@ -65,13 +65,22 @@ def _fall_back(error, owner):
     log.warning("%s: %s=%r is not supported, using scikit-learn", owner, error.parameter, error.value)
 
 
+def _check_sparse(estimator, theirs, X):
+    """Raise UnsupportedSetting for a sparse X that scikit-learn's class takes and ours does not."""
+    if not issparse(X) or estimator.__sklearn_tags__().input_tags.sparse:
+        return
+    if theirs(**estimator.get_params(deep=False)).__sklearn_tags__().input_tags.sparse:
+        raise UnsupportedSetting(estimator, "X", type(X).__name__, "a dense array")
+
+
 def _wrap_method(method):
     @functools.wraps(method)
     def wrapper(self, *args, **kwargs):
+        theirs = type(self)._corten_peer
         try:
+            _check_sparse(self, theirs, args[0] if args else kwargs.get("X"))
             return method(self, *args, **kwargs)
         except UnsupportedSetting as error:
-            theirs = type(self)._corten_peer
             _fall_back(error, theirs.__name__)
             parameters = self.get_params(deep=False)
             if method.__name__ != "partial_fit":
@@ -109,6 +118,7 @@ def _function_stand_in(name, ours, theirs):
             _fall_back(error, name)
             return theirs(*args, **kwargs)
 
+    wrapper._corten_peer = theirs
     return wrapper
 
 

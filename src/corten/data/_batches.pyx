@@ -1,4 +1,4 @@
-"""Batches as parts of gathered blocks."""
+"""Batches as parts of gathered blocks, and how many of them were handed out."""
 
 from libc.stdint cimport int64_t
 
@@ -71,3 +71,44 @@ cdef class Batches:
         ]
         self.start += rows
         return batch
+
+
+cdef class Position:
+    """Where an epoch is: how many batches were handed out, and whether it has ended."""
+
+    cdef public int64_t served
+    cdef public bint ended
+
+    def __init__(self, int64_t served=0):
+        self.served = served
+        self.ended = False
+
+
+cdef class Counted:
+    """An iterator that counts what it hands out.
+
+    Parameters
+    ----------
+    inner : iterator
+    position : Position
+        Kept up to date; it outlives the iterator.
+    """
+
+    cdef object inner
+    cdef Position position
+
+    def __init__(self, inner, Position position):
+        self.inner = iter(inner)
+        self.position = position
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        try:
+            value = next(self.inner)
+        except StopIteration:
+            self.position.ended = True
+            raise
+        self.position.served += 1
+        return value

@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
-from ._batches import Batches
+from . import position
+from ._batches import Batches, Counted, Position
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset, has_take
 from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, draw_seed
@@ -136,6 +137,10 @@ class DataLoader(Generic[T_co]):
                 collate_fn = default_collate
         self.collate_fn = collate_fn
         self._pool: _Pool | None = None
+        self._epoch = 0  # how many were begun
+        self._position = Position()
+        self._before: dict[str, Any] = {}  # the states of what the epoch's order was drawn from
+        self._resumed: dict[str, Any] | None = None
 
     def _set_samplers(
         self, batch_size: int | None, shuffle: bool | None, sampler: Any, batch_sampler: Any, drop_last: bool
@@ -178,18 +183,79 @@ class DataLoader(Generic[T_co]):
         return len(self.batch_sampler if self.batch_sampler is not None else self.sampler)
 
     def __iter__(self) -> Iterator[Any]:
+        resumed, self._resumed = self._resumed, None
+        if resumed is None:
+            self._epoch += 1
+            self._before = position.states(self)
+            self._position = Position()
+            return Counted(self._begin(0), self._position)
+        with position.replayed(self, resumed):
+            self._position = Position(resumed["served"])
+            return Counted(self._begin(resumed["served"]), self._position)
+
+    def _begin(self, start: int) -> Iterator[Any]:
+        """An epoch without its first ``start`` batches. Every random choice of the order is made here."""
         base_seed = draw_seed(self.generator)  # drawn on every path, so that all paths shuffle alike
         if self._is_fast():
-            return itertools.chain.from_iterable(self._blocks())
+            return itertools.chain.from_iterable(self._blocks(self.sampler.index_tensor(), start))
+        tasks = self._tasks(start)
         if self.num_workers == 0:
-            return _SerialIterator(self._fetcher(base_seed), self._tasks())
-        if self._pool is None or self._pool.broken:
-            pool = _Pool(self)
-            self._pool = pool if self.persistent_workers else None
+            iterator: Iterator[Any] = _SerialIterator(self._fetcher(base_seed), tasks)
         else:
-            pool = self._pool
-        return _ParallelIterator(pool, self._tasks(), base_seed, self.prefetch_factor or 2, self.timeout,
-                                 keep=self.persistent_workers)  # fmt: skip
+            if self._pool is None or self._pool.broken:
+                pool = _Pool(self)
+                self._pool = pool if self.persistent_workers else None
+            else:
+                pool = self._pool
+            iterator = _ParallelIterator(pool, tasks, base_seed, self.prefetch_factor or 2, self.timeout,
+                                         keep=self.persistent_workers)  # fmt: skip
+        if self._stream:  # what was handed out of a stream is read again
+            for _ in itertools.islice(iterator, start):
+                pass
+        return iterator
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loader is: the epoch, the batches handed out, and the generators that its order was drawn from.
+
+        After :meth:`load_state_dict` in a loader with the same parameters, the next iteration goes on with the next
+        batch of the same epoch, whatever the number of workers; after a finished epoch it begins the next one. The
+        default generator's own state is not part of it: save ``corten.get_rng_state()`` beside.
+
+        Returns
+        -------
+        dict
+            Numbers and tensors, as ``corten.save`` takes them.
+
+        Examples
+        --------
+        >>> import corten
+        >>> loader = DataLoader(range(6), batch_size=2)
+        >>> batch = next(iter(loader))
+        >>> state = loader.state_dict()
+        >>> other = DataLoader(range(6), batch_size=2)
+        >>> other.load_state_dict(state)
+        >>> [b.tolist() for b in other]
+        [[2, 3], [4, 5]]
+        """
+        if self._resumed is not None:
+            return self._resumed
+        return position.state_dict(self)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a :meth:`state_dict`: the next iteration is the rest of that epoch.
+
+        The batches of a map-style data set that were handed out before are not loaded again; those of a stream are
+        read and dropped.
+
+        Raises
+        ------
+        ValueError
+            When the state is of another version, or of a loader over another number of samples or of another batch
+            size.
+        """
+        self._resumed = position.checked(self, state)
+        self._epoch = state["epoch"]
+        self._before, self._position = {}, Position()
 
     def _is_fast(self) -> bool:
         return (
@@ -202,18 +268,19 @@ class DataLoader(Generic[T_co]):
             and has_take(self.dataset)
         )
 
-    def _blocks(self) -> Iterator[Iterator[list[Any]]]:
-        """Iterators over batches; each gathers its rows when its turn comes."""
-        size, indices = self.batch_size, self.sampler.index_tensor()
+    def _blocks(self, indices: Any, served: int) -> Iterator[Iterator[list[Any]]]:
+        """Iterators over the batches after ``served``; each gathers its rows when its turn comes."""
+        size = self.batch_size
         assert size is not None
         n = int(indices.shape[0])
         if self.drop_last:
             n -= n % size
-        rows, start = size, 0  # the first block is one batch, and tells how large a row is
+        rows = size  # the first block is one batch, and tells how large a row is
+        first = start = served * size
         while start < n:
             stop = min(start + rows, n)
             block = self.dataset.take(indices[start:stop])
-            if start == 0:
+            if start == first:
                 row_bytes = sum(t.numel() * t.element_size() for t in block) // (stop - start)
                 rows = size * max(1, _BLOCK_BYTES // max(1, row_bytes * size))
             start = stop
@@ -226,11 +293,18 @@ class DataLoader(Generic[T_co]):
     def _batched(self) -> bool:
         return self.batch_sampler is not None or (self._stream and self.batch_size is not None)
 
-    def _tasks(self) -> Iterator[Any]:
-        """What each batch is loaded from: a list of indices, one index, or a number of samples of a stream."""
+    def _tasks(self, start: int) -> Iterator[tuple[int, Any]]:
+        """The number of each batch and what it is loaded from: indices, one index, or a number of samples of a stream.
+
+        The first ``start`` of a map-style data set are left out.
+        """
         if self._stream:
-            return itertools.repeat(self.batch_size)
-        return iter(self.batch_sampler if self.batch_sampler is not None else self.sampler)
+            return enumerate(itertools.repeat(self.batch_size))
+        tasks = enumerate(self.batch_sampler if self.batch_sampler is not None else self.sampler)
+        for _ in itertools.islice(tasks, start):
+            pass
+        first = list(itertools.islice(tasks, 1))  # here the sampler draws its order
+        return itertools.chain(first, tasks)
 
 
 def _checked_context(context: Any, num_workers: int) -> Any:
@@ -255,9 +329,9 @@ def _checked_context(context: Any, num_workers: int) -> Any:
 class _SerialIterator:
     """Batches loaded in the calling thread."""
 
-    def __init__(self, fetcher: Fetcher, tasks: Iterator[Any]) -> None:
+    def __init__(self, fetcher: Fetcher, tasks: Iterator[tuple[int, Any]]) -> None:
         self._fetcher = fetcher
-        self._tasks = enumerate(tasks)
+        self._tasks = tasks
 
     def __iter__(self) -> _SerialIterator:
         return self
@@ -269,7 +343,7 @@ class _SerialIterator:
         except StopIteration as error:
             if self._fetcher.stream is None:
                 raise RuntimeError("[DataLoader] the data set raised StopIteration") from error
-            self._tasks = enumerate(())
+            self._tasks = iter(())
             raise
 
 
@@ -311,10 +385,11 @@ class _ParallelIterator:
     """Batches loaded by workers: dealt out in turn, taken back in turn."""
 
     def __init__(
-        self, pool: _Pool, tasks: Iterator[Any], base_seed: int, prefetch_factor: int, timeout: float, keep: bool
-    ) -> None:
+        self, pool: _Pool, tasks: Iterator[tuple[int, Any]], base_seed: int, prefetch_factor: int, timeout: float,
+        keep: bool,
+    ) -> None:  # fmt: skip
         self._pool = pool
-        self._tasks = enumerate(tasks)
+        self._tasks = tasks
         self._timeout = timeout
         self._keep = keep
         self._turn = itertools.cycle(pool.workers)
@@ -350,7 +425,7 @@ class _ParallelIterator:
             if result.kind == DEAD:
                 pool.broken = True
                 pool.outstanding.clear()
-                self._tasks = enumerate(())
+                self._tasks = iter(())
                 pool.shutdown()
                 raise RuntimeError(f"[DataLoader] {worker.name} {result.value}")
             if result.kind == END:

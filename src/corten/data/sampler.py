@@ -276,6 +276,14 @@ class DistributedSampler(Sampler):
         """Choose the order of the next epoch."""
         self.epoch = epoch
 
+    def state_dict(self) -> dict[str, int]:
+        """The epoch whose order comes next."""
+        return {"epoch": self.epoch}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from a :meth:`state_dict`."""
+        self.set_epoch(state["epoch"])
+
     def index_tensor(self) -> Any:
         """The indices of this epoch and process, int64, shape (num_samples,)."""
         n = len(self.dataset)

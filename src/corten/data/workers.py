@@ -20,7 +20,6 @@ import numpy as np
 import corten
 
 from .dataset import IterableDataset
-from .sampler import draw_seed
 
 END = "end"  # a stream has no more samples
 DEAD = "dead"  # the worker is gone
@@ -70,10 +69,11 @@ def get_worker_info() -> WorkerInfo | None:
 
 
 def batch_generator() -> Any:
-    """A generator for the random choices of a data set, seeded by the epoch and the batch that is being loaded.
+    """A generator for the random choices of a data set, seeded by the epoch, the batch and the place in the batch.
 
     Draw from it in ``__getitem__``, in transforms and in collate functions: the values are then the same for any
-    number of workers, threads or processes. Outside a loader each thread has one, seeded from the default generator.
+    number of workers, threads or processes, and what one sample draws changes nothing for the others. Outside a loader
+    it is the default generator.
 
     Returns
     -------
@@ -84,9 +84,10 @@ def batch_generator() -> Any:
     >>> import corten
     >>> noise = corten.rand(3, generator=batch_generator())
     """
+    if _local.seed is None:
+        return corten.default_generator
     if _local.generator is None:
-        _local.generator = corten.Generator()
-        _local.generator.manual_seed(draw_seed() if _local.seed is None else _local.seed)
+        _local.generator = corten.Generator().manual_seed(_local.seed)
     return _local.generator
 
 
@@ -150,7 +151,13 @@ class Fetcher:
             return self.collate(self.dataset[indices])
         if callable(many := getattr(self.dataset, "__getitems__", None)):
             return self.collate(many(indices))
-        return self.collate([self.dataset[i] for i in indices])
+        samples = []
+        batch_seed = _local.seed
+        for place, i in enumerate(indices):
+            _local.seed, _local.generator = mixed_seed(batch_seed or 0, place), None
+            samples.append(self.dataset[i])
+        _local.seed, _local.generator = batch_seed, None
+        return self.collate(samples)
 
 
 @dataclass

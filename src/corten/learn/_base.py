@@ -114,10 +114,12 @@ class UnsupportedSetting(NotImplementedError):
 def from_sklearn(path):
     """An object of scikit-learn by its path, ``"linear_model.Ridge"``; private modules included.
 
-    Raises AttributeError or ImportError when there is none.
+    It is scikit-learn's own also while :mod:`corten.compat.sklearn` has put ours in its place. Raises AttributeError or
+    ImportError when there is none.
     """
     module, _, name = path.rpartition(".")
-    return getattr(importlib.import_module(f"sklearn.{module}" if module else "sklearn"), name)
+    found = getattr(importlib.import_module(f"sklearn.{module}" if module else "sklearn"), name)
+    return getattr(found, "__dict__", {}).get("_corten_peer", found)
 
 
 def constraints(path):

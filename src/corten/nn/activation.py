@@ -126,10 +126,7 @@ class RReLU(Module):
 
     def forward(self, input: Any) -> Any:
         """Apply it."""
-        if not self.training:
-            return F.leaky_relu(input, (self.lower + self.upper) / 2, self.inplace)
-        slope = core.empty_like(input).uniform_(self.lower, self.upper)
-        return F.where(input >= 0, input, input * slope)
+        return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
 
     def extra_repr(self) -> str:
         return f"lower={self.lower}, upper={self.upper}"

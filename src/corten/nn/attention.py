@@ -11,9 +11,10 @@ from corten.nn import init
 from corten.nn.linear import Linear
 from corten.nn.module import Module
 from corten.nn.parameter import Parameter
+from corten.ops.attention import cached_attention_op
 from corten.ops.view import cat
 
-__all__ = ["MultiheadAttention"]
+__all__ = ["KeyValueCache", "MultiheadAttention"]
 
 
 def additive_mask(mask: Any, dtype: Any) -> Any:
@@ -113,6 +114,9 @@ class MultiheadAttention(Module):
         if query.shape[-1] != self.embed_dim:
             raise RuntimeError(f"[{name}] got a query of width {query.shape[-1]}, expected {self.embed_dim}")
         single = query.ndim == 2
+        alone = self._qkv_same_embed_dim and query is key and key is value and self.bias_k is None and not self.add_zero_attn
+        if alone and not need_weights:
+            return self._attend_itself(query, attn_mask, key_padding_mask), None
         q, k, v = self._project(query, key, value)
         if single:
             q, k, v = (x.unsqueeze(0) for x in (q, k, v))
@@ -144,6 +148,17 @@ class MultiheadAttention(Module):
         out = self.out_proj(out.transpose(1, 2).reshape((batch, steps, self.embed_dim)))
         return out.squeeze(0) if single else out if self.batch_first else out.transpose(0, 1), weights
 
+    def _attend_itself(self, x: Any, attn_mask: Any, key_padding_mask: Any) -> Any:
+        """Self-attention on one projection, of which nothing is copied."""
+        qkv = F.linear(x, self.in_proj_weight, self.in_proj_bias)
+        qkv = qkv.unsqueeze(0) if x.ndim == 2 else qkv if self.batch_first else qkv.transpose(0, 1)
+        batch, steps = qkv.shape[:2]
+        mask = self._mask(attn_mask, key_padding_mask, batch, steps, steps, 0, qkv.dtype)
+        out = F.packed_attention(qkv, self.num_heads, mask, self.dropout if self.training else 0.0)
+        if x.ndim == 3 and not self.batch_first:
+            out = out.transpose(0, 1)
+        return self.out_proj(out.squeeze(0) if x.ndim == 2 else out)
+
     def _mask(self, attn: Any, padding: Any, batch: int, steps: int, keys: int, extra: int, dtype: Any) -> Any:
         attn, padding = additive_mask(attn, dtype), additive_mask(padding, dtype)
         if attn is not None:
@@ -158,3 +173,80 @@ class MultiheadAttention(Module):
                 raise RuntimeError(f"[MultiheadAttention] got key_padding_mask of shape {tuple(padding.shape)}, expected {(batch, keys)}")
             padding = (F.pad(padding, (0, extra)) if extra else padding)[:, None, None]
         return attn if padding is None else padding if attn is None else attn + padding
+
+
+class KeyValueCache:
+    """Keys and values of the tokens so far, so that a new token costs one pass of one position.
+
+    Parameters
+    ----------
+    num_layers : int
+        Layers of attention that share it.
+    max_length : int
+        The most tokens that it holds.
+
+    Notes
+    -----
+    Memory for ``max_length`` tokens is taken when the first ones arrive. A model calls :meth:`attend` (or :meth:`update`) in
+    each layer and then :meth:`advance` once.
+
+    Examples
+    --------
+    >>> import corten
+    >>> cache = corten.nn.KeyValueCache(1, 8)
+    >>> k, v = cache.update(0, corten.ones(1, 2, 3, 4), corten.ones(1, 2, 3, 4))
+    >>> cache.advance(3)
+    >>> k.shape, len(cache)
+    (corten.Size([1, 2, 3, 4]), 3)
+    """
+
+    def __init__(self, num_layers: int, max_length: int) -> None:
+        if num_layers < 1 or max_length < 1:
+            raise ValueError(f"[KeyValueCache] got {num_layers} layers of {max_length} tokens, expected numbers above 0")
+        self.max_length, self.length = max_length, 0
+        self._stored: list[Any] = [None] * num_layers
+
+    def __len__(self) -> int:
+        return self.length
+
+    def clear(self) -> None:
+        """Forget all tokens; the memory stays."""
+        self.length = 0
+
+    def advance(self, steps: int) -> None:
+        """Count the tokens whose keys and values every layer has stored."""
+        self.length += steps
+
+    def _room(self, layer: int, batch: int, steps: int, heads: int, widths: tuple[int, int], dtype: Any) -> Any:
+        """The memory of a layer, for ``steps`` more tokens."""
+        if self.length + steps > self.max_length:
+            raise ValueError(f"[KeyValueCache] {self.length + steps} tokens exceed the {self.max_length} that it holds")
+        stored = self._stored[layer]
+        if stored is None or (stored[0].shape[0] != batch and not self.length):
+            stored = self._stored[layer] = tuple(core.zeros((batch, heads, self.max_length, w), dtype=dtype) for w in widths)
+        have = tuple(stored[0].shape)
+        if have[:2] != (batch, heads) or (have[3], stored[1].shape[3]) != widths or stored[0].dtype != dtype:
+            raise ValueError(f"[KeyValueCache] got a batch of {batch}, {heads} heads of {widths} and {dtype}, expected those of the "
+                             f"tokens before: {have[0]}, {have[1]}, {(have[3], stored[1].shape[3])} and {stored[0].dtype}")  # fmt: skip
+        return stored
+
+    def update(self, layer: int, key: Any, value: Any) -> tuple[Any, Any]:
+        """Store keys and values (B, H, T, D) of new tokens: those of all tokens, (B, H, length + T, D). No gradient passes."""
+        batch, heads, steps, width = key.shape
+        stored = self._room(layer, batch, steps, heads, (width, value.shape[3]), key.dtype)
+        for whole, new in zip(stored, (key, value), strict=True):
+            whole.narrow(2, self.length, steps).copy_(new.detach())
+        end = self.length + steps
+        return stored[0].narrow(2, 0, end), stored[1].narrow(2, 0, end)
+
+    def attend(self, layer: int, qkv: Any, num_heads: int) -> Any:
+        """Causal self-attention of new tokens to all: query, key and value side by side (B, T, 3 E) -> (B, T, E).
+
+        No gradient passes.
+        """
+        batch, steps, width = qkv.shape
+        if width % (3 * num_heads):
+            raise RuntimeError(f"[KeyValueCache] got shape {tuple(qkv.shape)}, expected (B, T, 3 E) with E a multiple of {num_heads} heads")
+        d = width // 3 // num_heads
+        stored = self._room(layer, batch, steps, num_heads, (d, d), qkv.dtype)
+        return cached_attention_op(qkv.detach(), *stored, heads=num_heads, start=self.length)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from corten._core import core
@@ -51,8 +50,11 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
 # ---- activations
 
 
-def _with_inplace(out: Any, input: Any, inplace: bool) -> Any:
-    return input.copy_(out) if inplace else out
+def _with_inplace(fn: Any, input: Any, inplace: bool, **settings: Any) -> Any:
+    if not inplace:
+        return fn(input, **settings)
+    recorded = input.requires_grad and core.is_grad_enabled()  # the gradient then needs the values of before
+    return input.copy_(fn(input.clone() if recorded else input, **settings))
 
 
 def relu(input: Any, inplace: bool = False) -> Any:
@@ -79,12 +81,12 @@ def gelu(input: Any, approximate: str = "none") -> Any:
 
 def silu(input: Any, inplace: bool = False) -> Any:
     """Sigmoid linear unit (swish): :math:`x \\sigma(x)`."""
-    return _with_inplace(act.silu(input), input, inplace)
+    return _with_inplace(act.silu, input, inplace)
 
 
 def mish(input: Any, inplace: bool = False) -> Any:
     """Mish: :math:`x \\tanh(\\log(1 + e^x))`."""
-    return _with_inplace(act.mish(input), input, inplace)
+    return _with_inplace(act.mish, input, inplace)
 
 
 def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
@@ -94,22 +96,22 @@ def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
 
 def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
     """Exponential linear unit: x where positive, else :math:`\\alpha (e^x - 1)`."""
-    return _with_inplace(act.elu(input, alpha=alpha), input, inplace)
+    return _with_inplace(act.elu, input, inplace, alpha=alpha)
 
 
 def selu(input: Any, inplace: bool = False) -> Any:
     """Scaled exponential linear unit. Klambauer et al., arXiv:1706.02515."""
-    return _with_inplace(act.selu(input), input, inplace)
+    return _with_inplace(act.selu, input, inplace)
 
 
 def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
     """Continuously differentiable elu: :math:`\\max(0, x) + \\min(0, \\alpha (e^{x/\\alpha} - 1))`."""
-    return _with_inplace(act.celu(input, alpha=alpha), input, inplace)
+    return _with_inplace(act.celu, input, inplace, alpha=alpha)
 
 
 def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Any:
     """Rectifier with a slope where negative."""
-    return _with_inplace(act.leaky_relu(input, negative_slope=negative_slope), input, inplace)
+    return _with_inplace(act.leaky_relu, input, inplace, negative_slope=negative_slope)
 
 
 def prelu(input: Any, weight: Any) -> Any:
@@ -121,22 +123,22 @@ def prelu(input: Any, weight: Any) -> Any:
 
 def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Any:
     """Values limited to [min_val, max_val]."""
-    return _with_inplace(act.hardtanh(input, min_val=min_val, max_val=max_val), input, inplace)
+    return _with_inplace(act.hardtanh, input, inplace, min_val=min_val, max_val=max_val)
 
 
 def relu6(input: Any, inplace: bool = False) -> Any:
     """:math:`\\min(\\max(x, 0), 6)`."""
-    return _with_inplace(act.relu6(input), input, inplace)
+    return _with_inplace(act.relu6, input, inplace)
 
 
 def hardsigmoid(input: Any, inplace: bool = False) -> Any:
     """:math:`\\mathrm{relu6}(x + 3) / 6`."""
-    return _with_inplace(act.hardsigmoid(input), input, inplace)
+    return _with_inplace(act.hardsigmoid, input, inplace)
 
 
 def hardswish(input: Any, inplace: bool = False) -> Any:
     """:math:`x\\,\\mathrm{relu6}(x + 3) / 6`."""
-    return _with_inplace(act.hardswish(input), input, inplace)
+    return _with_inplace(act.hardswish, input, inplace)
 
 
 def softsign(input: Any) -> Any:
@@ -166,7 +168,7 @@ def hardshrink(input: Any, lambd: float = 0.5) -> Any:
 
 def threshold(input: Any, threshold: float, value: float, inplace: bool = False) -> Any:
     """x where above the threshold, else ``value``."""
-    return _with_inplace(act.threshold(input, threshold=threshold, value=value), input, inplace)
+    return _with_inplace(act.threshold, input, inplace, threshold=threshold, value=value)
 
 
 def glu(input: Any, dim: int = -1) -> Any:
@@ -211,7 +213,8 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = F
         raise ValueError(f"[dropout] got p={p}, expected a probability")
     if not training or p == 0:
         return input
-    return _with_inplace(dropout_apply(input, p) if p < 1 else input * 0, input, inplace)
+    out = dropout_apply(input, p) if p < 1 else input * 0
+    return input.copy_(out) if inplace else out
 
 
 def feature_dropout(input: Any, p: float, training: bool, inplace: bool, dims: int) -> Any:
@@ -222,7 +225,7 @@ def feature_dropout(input: Any, p: float, training: bool, inplace: bool, dims: i
         return input
     lead = 2 if input.ndim == dims + 2 else 1
     mask = dropout_apply(core.ones(tuple(input.shape[:lead]) + (1,) * dims, dtype=input.dtype), p) if p < 1 else 0.0
-    return _with_inplace(input * mask, input, inplace)
+    return input.mul_(mask) if inplace else input * mask
 
 
 def dropout1d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
@@ -238,16 +241,6 @@ def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool =
 def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
     """Zero whole channels of (N, C, D, H, W)."""
     return feature_dropout(input, p, training, inplace, 3)
-
-
-def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Any:
-    """Dropout that keeps mean and variance of selu networks. Klambauer et al., arXiv:1706.02515."""
-    if not training or p == 0:
-        return input
-    alpha = -1.7580993408473766
-    keep = dropout_apply(core.ones(tuple(input.shape), dtype=input.dtype), p) * (1 - p) if p < 1 else 0.0
-    a = 1 / math.sqrt((1 - p) * (1 + p * alpha * alpha)) if p < 1 else 0.0
-    return _with_inplace((input * keep + alpha * (1 - keep)) * a - a * p * alpha, input, inplace)
 
 
 def embedding(input: Any, weight: Any, padding_idx: int | None = None, max_norm: float | None = None,
@@ -436,5 +429,8 @@ def kl_div(input: Any, target: Any, size_average: Any = None, reduce: Any = None
     return out / input.shape[0] if batch and input.ndim else out
 
 
+from corten.nn.functional_loss import *  # noqa: E402, F403, I001
 from corten.nn.functional_pooling import *  # noqa: E402, F403
 from corten.nn.functional_sequence import *  # noqa: E402, F403
+from corten.nn.functional_stochastic import *  # noqa: E402, F403
+from corten.nn.functional_vision import *  # noqa: E402, F403

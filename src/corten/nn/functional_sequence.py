@@ -9,11 +9,12 @@ import numpy as np
 
 from corten._core import core
 from corten.autograd import no_grad
+from corten.nn.functional_embedding import embedding_bag
 from corten.ops import attention as attention_ops
 from corten.ops import norm as ops
 
-__all__ = ["batch_norm", "cosine_embedding_loss", "cosine_similarity", "ctc_loss", "group_norm", "instance_norm",
-           "layer_norm", "pairwise_distance", "rms_norm", "scaled_dot_product_attention"]  # fmt: skip
+__all__ = ["batch_norm", "cosine_embedding_loss", "cosine_similarity", "ctc_loss", "embedding_bag", "group_norm", "instance_norm",
+           "layer_norm", "packed_attention", "pairwise_distance", "rms_norm", "scaled_dot_product_attention"]  # fmt: skip
 
 
 def _mixed(running: Any, fresh: Any, momentum: float) -> None:
@@ -56,7 +57,7 @@ def instance_norm(input: Any, running_mean: Any = None, running_var: Any = None,
     if count <= 1:
         raise ValueError(f"[instance_norm] expected more than 1 spatial element when training, got shape {tuple(input.shape)}")
     out, mean, rstd = ops.group_norm_op(input, weight, bias, groups=input.shape[1], eps=eps)
-    if running_mean is not None:
+    if running_mean is not None and not mean.is_meta:
         with no_grad():
             var = (rstd.detach() ** -2 - eps) * (count / (count - 1))
             _mixed(running_mean, mean.detach().mean(0), momentum)
@@ -73,12 +74,13 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
 
 def _normalized(name: str, input: Any, shape: Any, *affine: Any) -> int:
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    if not shape or tuple(input.shape[-len(shape) :]) != shape or input.ndim < len(shape):
-        raise RuntimeError(f"[{name}] got input of shape {tuple(input.shape)}, expected it to end in {shape}")
+    n, have = len(shape), input.shape
+    if not n or have[-n:] != shape:
+        raise RuntimeError(f"[{name}] got input of shape {tuple(have)}, expected it to end in {shape}")
     for value in affine:
-        if value is not None and tuple(value.shape) != shape:
+        if value is not None and value.shape != shape:
             raise RuntimeError(f"[{name}] got weight or bias of shape {tuple(value.shape)}, expected {shape}")
-    return len(shape)
+    return n
 
 
 def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
@@ -134,18 +136,16 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: An
         q, k, v = (x.expand((*batch, *x.shape[2:])) for x in (q, k, v))
     if k.shape[1] == 0 or q.shape[1] % k.shape[1]:
         raise RuntimeError(f"[{name}] {q.shape[1]} heads are no multiple of {k.shape[1]} heads of keys")
-    mask = None
-    if attn_mask is not None:
-        full = (*lead, query.shape[-2], key.shape[-2])
-        mask = _four(attn_mask.expand(full)) if attn_mask.ndim <= len(full) else attn_mask
-        mask = mask.expand((*q.shape[:3], k.shape[2]))
-        if mask.is_floating_point():
+    mask = attn_mask
+    if mask is not None:
+        if len(lead) > 2:
+            mask = mask.expand((*lead, query.shape[-2], key.shape[-2]))
+        full, mask = (*q.shape[:3], k.shape[2]), _four(mask)
+        if mask.shape != full:
+            mask = mask.expand(full)
+        if mask.dtype != q.dtype and mask.is_floating_point():
             mask = mask.to(q.dtype)
-    seed, call = (0, 0)
-    if dropout_p > 0:
-        from corten.ops.random import default_generator
-
-        seed, call = default_generator.next_call()
+    seed, call = _draw(dropout_p)
     if q.dtype != v.dtype or q.dtype != k.dtype:
         raise RuntimeError(f"[{name}] got {q.dtype}, {k.dtype} and {v.dtype}, expected one dtype")
     if mask is not None and q.dtype in (core._dtype_by_name("float16"), core._dtype_by_name("bfloat16")):
@@ -155,13 +155,67 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: An
     return out.reshape((*lead, *out.shape[2:])) if len(lead) != 2 else out
 
 
+def packed_attention(qkv: Any, num_heads: int, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
+                     scale: float | None = None) -> Any:  # fmt: skip
+    """Self-attention of query, key and value that one product made side by side (not in PyTorch).
+
+    What :func:`scaled_dot_product_attention` gives for the three parts, split into heads and joined again, without copies.
+
+    Parameters
+    ----------
+    qkv : Tensor, shape (B, T, 3 E)
+    num_heads : int
+    attn_mask : Tensor, broadcast to (B, num_heads, T, T), optional
+    dropout_p, is_causal, scale
+        As in :func:`scaled_dot_product_attention`.
+
+    Returns
+    -------
+    Tensor, shape (B, T, E)
+
+    Examples
+    --------
+    >>> import corten
+    >>> corten.nn.functional.packed_attention(corten.ones(2, 5, 12), 2, is_causal=True).shape
+    corten.Size([2, 5, 4])
+    """
+    name = "packed_attention"
+    if qkv.ndim != 3 or num_heads < 1 or qkv.shape[2] % (3 * num_heads):
+        raise RuntimeError(f"[{name}] got shape {tuple(qkv.shape)}, expected (B, T, 3 E) with E a multiple of {num_heads} heads")
+    if attn_mask is not None and is_causal:
+        raise RuntimeError(f"[{name}] give either attn_mask or is_causal")
+    if not 0 <= dropout_p < 1:
+        raise ValueError(f"[{name}] got dropout_p={dropout_p}, expected a probability below 1")
+    batch, steps, width = qkv.shape
+    mask = attn_mask
+    if mask is not None:
+        mask = _four(mask).expand((batch, num_heads, steps, steps))
+        if mask.dtype != qkv.dtype and mask.is_floating_point():
+            mask = mask.to(qkv.dtype)
+    seed, call = _draw(dropout_p)
+    scale = 1 / math.sqrt(width // 3 // num_heads) if scale is None else scale
+    return attention_ops.packed_attention_op(qkv, mask, heads=num_heads, causal=is_causal, seed=seed, call=call, scale=scale,
+                                             drop=dropout_p)[0]  # fmt: skip
+
+
+def _draw(dropout_p: float) -> tuple[int, int]:
+    """Seed and number of a call that may draw random numbers."""
+    if dropout_p == 0:
+        return 0, 0
+    from corten.ops.random import default_generator
+
+    return default_generator.next_call()
+
+
 def _four(x: Any) -> Any:
     """(..., H, T, D) as (B, H, T, D)."""
     if x.ndim == 4:
         return x
-    if x.ndim < 4:
-        return x[(None,) * (4 - x.ndim)]
-    return x.reshape((-1, *x.shape[-3:]))
+    if x.ndim > 4:
+        return x.reshape((-1, *x.shape[-3:]))
+    for _ in range(4 - x.ndim):
+        x = x.unsqueeze(0)
+    return x
 
 
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:

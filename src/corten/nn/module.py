@@ -511,6 +511,12 @@ class Module(ModuleBase):
 
     # ---- text and copies
 
+    def summary(self, *inputs: Any, depth: int | None = None) -> Any:
+        """Table of layers, output shapes, parameters and multiply-adds; see :func:`corten.nn.summary.summarize`."""
+        from corten.nn.summary import summarize
+
+        return summarize(self, *inputs, depth=depth)
+
     def extra_repr(self) -> str:
         """The layer's own settings, for its text."""
         return ""

@@ -172,7 +172,7 @@ class LSTM(RNNBase):
     def _scan(self, gx: Any, end: str, state: tuple[Any, ...], sizes: Any, reverse: bool) -> tuple[Any, tuple[Any, ...]]:
         out, h, c, _, _ = lstm_scan(gx, getattr(self, "weight_hh" + end), getattr(self, "bias_hh" + end) if self.bias else None,
                                     getattr(self, "weight_hr" + end) if self.proj_size else None, *state, sizes,
-                                    reverse=reverse)  # fmt: skip
+                                    reverse=reverse, keep=core.is_grad_enabled())  # fmt: skip
         return out, (h, c)
 
 
@@ -187,7 +187,8 @@ class GRU(RNNBase):
 
     def _scan(self, gx: Any, end: str, state: tuple[Any, ...], sizes: Any, reverse: bool) -> tuple[Any, tuple[Any, ...]]:
         bias = getattr(self, "bias_hh" + end) if self.bias else None
-        out, h, _ = gru_scan(gx, getattr(self, "weight_hh" + end), bias, state[0], sizes, reverse=reverse)
+        out, h, _ = gru_scan(gx, getattr(self, "weight_hh" + end), bias, state[0], sizes, reverse=reverse,
+                             keep=core.is_grad_enabled())  # fmt: skip
         return out, (h,)
 
 

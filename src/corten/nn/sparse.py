@@ -6,60 +6,9 @@ from typing import Any
 
 from corten._core import core
 from corten.nn import init
+from corten.nn.functional_embedding import embedding_bag, lookup
 from corten.nn.module import Module
 from corten.nn.parameter import Parameter
-from corten.ops.declare import op
-
-
-def _rows(weight: Any, index: Any, padding_idx: Any, by_frequency: Any) -> Any:
-    return core.tensor(weight.numpy()[index.numpy()])
-
-
-def _rows_backward(g: Any, index: Any, rows: Any, padding_idx: Any, by_frequency: Any) -> Any:
-    import numpy as np
-
-    flat = index.numpy().ravel()
-    g_rows = g.contiguous().numpy().reshape(flat.size, -1)
-    if by_frequency:
-        g_rows = g_rows / np.bincount(flat, minlength=rows)[flat][:, None].astype(g_rows.dtype)
-    out = np.zeros((rows, g.shape[-1]), g_rows.dtype)
-    np.add.at(out, flat, g_rows)
-    if padding_idx is not None:
-        out[padding_idx] = 0
-    return core.from_numpy(out)
-
-
-embedding_backward = op(
-    "embedding_backward(g, index: raw, rows: any, padding_idx: any, by_frequency: any) -> dw", impl=_rows_backward,
-    function=False, vjp=lambda g, index, padding_idx, by_frequency: (embedding_op(g, index, padding_idx, by_frequency), None),
-    doc="Gradients of rows, added up where they came from.")  # fmt: skip
-embedding_op = op(
-    "embedding(weight, index: raw, padding_idx: any = None, by_frequency: any = False) -> out", impl=_rows, function=False,
-    vjp=lambda g, weight_shape, index, padding_idx, by_frequency: (
-        embedding_backward(g, index, weight_shape[0], padding_idx, by_frequency), None),
-    doc="Rows of a table by their indices.")  # fmt: skip
-
-
-def lookup(index: Any, weight: Any, padding_idx: int | None, max_norm: float | None, norm_type: float,
-           scale_grad_by_freq: bool) -> Any:  # fmt: skip
-    """Rows of ``weight``; rows longer than ``max_norm`` are shortened in place first."""
-    if index.dtype.is_floating_point or index.dtype.name == "bool":
-        raise TypeError(f"[embedding] got indices of {index.dtype}, expected integers")
-    rows = weight.shape[0]
-    bad = core.check_index(index.long(), 0, rows, None)
-    if bad is not None:
-        raise IndexError(f"[embedding] index {bad} is out of range for a table of {rows} rows")
-    if padding_idx is not None and padding_idx < 0:
-        padding_idx += rows
-    if max_norm is not None:
-        import numpy as np
-
-        table = weight.detach().numpy()
-        used = np.unique(index.numpy())
-        size = np.linalg.norm(table[used], norm_type, axis=1, keepdims=True)
-        table[used] = np.where(size > max_norm, table[used] * (max_norm / (size + 1e-7)), table[used])
-        core._bump(weight)
-    return embedding_op(weight, index.long(), padding_idx, scale_grad_by_freq)
 
 
 class Embedding(Module):
@@ -121,3 +70,74 @@ class Embedding(Module):
     def extra_repr(self) -> str:
         return f"{self.num_embeddings}, {self.embedding_dim}" + (
             "" if self.padding_idx is None else f", padding_idx={self.padding_idx}")  # fmt: skip
+
+
+class EmbeddingBag(Module):
+    """Sums, means or maxima of bags of rows of a table; see :func:`embedding_bag`.
+
+    Parameters
+    ----------
+    num_embeddings, embedding_dim : int
+    max_norm : float, optional
+        Rows longer than this are shortened when used.
+    mode : {'mean', 'sum', 'max'}
+    include_last_offset : bool
+        Whether offsets end with the number of indices.
+    padding_idx : int, optional
+        A row that counts nothing.
+
+    Examples
+    --------
+    >>> import corten
+    >>> corten.nn.EmbeddingBag(10, 3)(corten.tensor([1, 2, 4, 5]), corten.tensor([0, 3])).shape
+    corten.Size([2, 3])
+    """
+
+    def __init__(self, num_embeddings: int, embedding_dim: int, max_norm: float | None = None, norm_type: float = 2.0,
+                 scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False, _weight: Any = None,
+                 include_last_offset: bool = False, padding_idx: int | None = None, device: Any = None,
+                 dtype: Any = None) -> None:  # fmt: skip
+        super().__init__()
+        if sparse:
+            raise NotImplementedError("[EmbeddingBag] sparse gradients are not supported")
+        if mode not in ("sum", "mean", "max"):
+            raise ValueError(f"[EmbeddingBag] got mode={mode!r}, expected 'sum', 'mean' or 'max'")
+        if padding_idx is not None:
+            if not -num_embeddings <= padding_idx < num_embeddings:
+                raise AssertionError(f"[EmbeddingBag] padding_idx {padding_idx} is outside a table of {num_embeddings} rows")
+            padding_idx %= num_embeddings
+        self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
+        self.max_norm, self.norm_type, self.scale_grad_by_freq = max_norm, norm_type, scale_grad_by_freq
+        self.mode, self.sparse, self.include_last_offset = mode, False, include_last_offset
+        if _weight is None:
+            self.weight = Parameter(core.empty(num_embeddings, embedding_dim, device=device, dtype=dtype))
+            self.reset_parameters()
+        else:
+            self.weight = Parameter(_weight)
+
+    def reset_parameters(self) -> None:
+        """Normal numbers; zeros in the padding row."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            core._fill(self.weight.detach()[self.padding_idx], 0)
+
+    @classmethod
+    def from_pretrained(cls, embeddings: Any, freeze: bool = True, max_norm: float | None = None, norm_type: float = 2.0,
+                        scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False,
+                        include_last_offset: bool = False, padding_idx: int | None = None) -> EmbeddingBag:  # fmt: skip
+        """A table with given rows, which stay as they are unless ``freeze`` is False."""
+        if embeddings.ndim != 2:
+            raise AssertionError(f"[EmbeddingBag] got {embeddings.ndim} dimensions, expected a matrix")
+        made = cls(*embeddings.shape, max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings, include_last_offset,  # type: ignore[call-arg]
+                   padding_idx)  # fmt: skip
+        made.weight.requires_grad_(not freeze)
+        return made
+
+    def forward(self, input: Any, offsets: Any = None, per_sample_weights: Any = None) -> Any:
+        """Look bags up."""
+        return embedding_bag(input, self.weight, offsets, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.mode, False,
+                             per_sample_weights, self.include_last_offset, self.padding_idx)  # fmt: skip
+
+    def extra_repr(self) -> str:
+        shown = f"{self.num_embeddings}, {self.embedding_dim}, mode={self.mode!r}"
+        return shown + ("" if self.padding_idx is None else f", padding_idx={self.padding_idx}")

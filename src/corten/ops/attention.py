@@ -7,6 +7,7 @@ from typing import Any
 from corten.ops.activation import softmax_op
 from corten.ops.declare import op
 from corten.ops.pointwise import where
+from corten.ops.view import stack
 
 # q (B, H, T, D), k (B, Hk, S, D), v (B, Hk, S, Dv), mask (B, H, T, S) with repeated dimensions of stride 0
 
@@ -66,6 +67,47 @@ attention_op = op(
     shape=lambda q, k, v, mask, *rest: ((*q[:3], v[3]), q[:3]), dtype="floating", kernel="attention", function=False,
     vjp=_attention_vjp, vjp_fused=_attention_fused,
     doc="Attention in blocks of keys, without the (T, S) matrix.")  # fmt: skip
+
+# ---- query, key and value side by side: qkv (B, T, 3 C), C = heads D
+
+packed_attention_backward = op(
+    "packed_attention_backward(grad, qkv, mask: raw?, out, lse, *, heads: int, causal: bool, seed: int, call: int, scale: float, "
+    "drop: float) -> dqkv", shape=lambda g, qkv, *rest: qkv, kernel="packed_attention_backward", function=False,
+    doc="Gradient of packed_attention_op.")  # fmt: skip
+
+
+def _parts(x: Any, heads: int, parts: int) -> list[Any]:
+    """(B, T, parts C) as parts of shape (B, heads, T, D)."""
+    b, t, _ = x.shape
+    split = x.reshape(b, t, parts, heads, -1)
+    return [split.select(2, i).transpose(1, 2) for i in range(parts)]
+
+
+def _packed_vjp(g_out: Any, qkv: Any, mask: Any, heads: int, causal: bool, scale: float, drop: float) -> tuple[Any, ...]:
+    grads = _attention_vjp(_parts(g_out, heads, 1)[0], *_parts(qkv, heads, 3), mask, causal, scale, drop)[:3]
+    return stack([x.transpose(1, 2) for x in grads], 2).reshape(qkv.shape), None
+
+
+def _packed_fused(g_out: Any, qkv: Any, mask: Any, out: Any, lse: Any, heads: int, causal: bool, seed: int, call: int,
+                  scale: float, drop: float, needs: Any) -> tuple[Any, ...]:  # fmt: skip
+    if mask is not None and needs[1]:
+        raise NotImplementedError("[scaled_dot_product_attention] the gradient of a mask is not available; detach it")
+    return packed_attention_backward(g_out, qkv, mask, out, lse, heads=heads, causal=causal, seed=seed, call=call, scale=scale,
+                                     drop=drop), None  # fmt: skip
+
+
+packed_attention_op = op(
+    "packed_attention_op(qkv, mask: raw?, *, heads: int, causal: bool, seed: int, call: int, scale: float, drop: float)"
+    " -> out, lse", dtype="floating", kernel="packed_attention", function=False,
+    shape=lambda qkv, mask, heads, *rest: ((*qkv[:2], qkv[2] // 3), (qkv[0], heads, qkv[1])),
+    vjp=_packed_vjp, vjp_fused=_packed_fused,
+    doc="Self-attention of projections that lie side by side, (B, T, 3 C) -> (B, T, C), without copies.")  # fmt: skip
+
+cached_attention_op = op(
+    "cached_attention_op(qkv, keys: raw, values: raw, *, heads: int, start: int) -> out", dtype="floating",
+    kernel="cached_attention", function=False, shape=lambda qkv, *rest: (*qkv[:2], qkv[2] // 3),
+    doc="Self-attention of new positions to all so far; their keys and values are written into `keys` and `values`, "
+        "(B, heads, length, D), from `start` on. Off the tape.")  # fmt: skip
 
 
 # ---- CTC

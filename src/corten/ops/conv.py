@@ -44,6 +44,17 @@ def _vjp(g: Any, input: Any, weight: Any, nd: int, stride: Any, padding: Any, di
     return dx, dw, conv_bias(g) if needs[2] else None
 
 
+def _relu_vjp(g: Any, out: Any, input: Any, weight: Any, nd: int, stride: Any, padding: Any, dilation: Any, groups: int,
+              activation: int, needs: Any) -> Any:  # fmt: skip
+    g = g * (out > 0).to(g.dtype)
+    return _vjp(g, input, weight, nd, stride, padding, dilation, groups, 0, needs)
+
+
+def _out_shape(x: Any, w: Any, b: Any, nd: int, stride: Any, padding: Any, dilation: Any, groups: int,
+               activation: int) -> tuple[int, ...]:  # fmt: skip
+    return (x[0], w[0], *out_size(x[2:], w[2:], stride, padding, dilation))
+
+
 def _input_vjp(g: Any, y: Any, weight: Any, nd: int, stride: Any, padding: Any, dilation: Any, groups: int, activation: int,
                size: Any, needs: Any) -> Any:  # fmt: skip
     at = (nd, stride, padding, dilation, groups, 0)
@@ -62,10 +73,14 @@ def _weight_vjp(g: Any, y: Any, input: Any, nd: int, stride: Any, padding: Any, 
 
 conv_op = op(
     f"conv(input, weight, bias: Tensor?, {_GEOMETRY}) -> out", kernel="conv_forward", contiguous=True, function=False, sums_down=False,
-    shape=lambda x, w, b, nd, stride, padding, dilation, groups, activation: (
-        x[0], w[0], *out_size(x[2:], w[2:], stride, padding, dilation)),
-    vjp=_vjp, reference=_reference,
-    doc="Cross-correlation of (N, C, *size) with weight (O, C / groups, *kernel); inputs are contiguous.",
+    shape=_out_shape, vjp=_vjp, reference=_reference,
+    doc="Cross-correlation of (N, C, *size) with weight (O, C / groups, *kernel); inputs are contiguous, activation is 0.",
+)  # fmt: skip
+
+conv_relu = op(
+    f"conv_relu(input, weight, bias: Tensor?, {_GEOMETRY}) -> out", kernel="conv_forward", contiguous=True, function=False,
+    sums_down=False, shape=_out_shape, vjp=_relu_vjp,
+    doc="The same and a rectifier in one pass; activation is 1.",
 )  # fmt: skip
 
 conv_input = op(

@@ -1,6 +1,7 @@
 """Recurrent layers over a whole sequence: one layer, one direction.
 
 ``gx`` is the input product of all steps, (T, B, gates H) or, with ``batch_sizes``, (rows, gates H) as in a packed sequence.
+``keep`` says that gates and cells are wanted for a gradient; without it they come out empty.
 """
 
 from __future__ import annotations
@@ -39,9 +40,10 @@ def _lstm_fused(g_out: Any, g_h: Any, g_c: Any, w_hh: Any, w_hr: Any, gates: Any
 
 
 lstm_scan = op(
-    "lstm_scan(gx, w_hh, b_hh: Tensor?, w_hr: Tensor?, h0, c0, batch_sizes: int64?, *, reverse: bool = False)"
+    "lstm_scan(gx, w_hh, b_hh: Tensor?, w_hr: Tensor?, h0, c0, batch_sizes: int64?, *, reverse: bool = False, keep: bool = True)"
     " -> out, h, c, gates, cells",
-    shape=lambda gx, w, b, w_hr, h0, c0, sizes, reverse: (_states(gx, h0), h0, c0, gx, (*gx[:-1], c0[1])),
+    shape=lambda gx, w, b, w_hr, h0, c0, sizes, reverse, keep:
+        (_states(gx, h0), h0, c0, gx if keep else (0,), (*gx[:-1], c0[1]) if keep else (0,)),
     dtype="floating", kernel="lstm", function=False, contiguous=True, vjp=_once("lstm"), vjp_fused=_lstm_fused,
     doc="Long short-term memory. Hochreiter and Schmidhuber 1997.")  # fmt: skip
 
@@ -56,8 +58,8 @@ def _gru_fused(g_out: Any, g_h: Any, w_hh: Any, gates: Any, out: Any, h0: Any, b
 
 
 gru_scan = op(
-    "gru_scan(gx, w_hh, b_hh: Tensor?, h0, batch_sizes: int64?, *, reverse: bool = False) -> out, h, gates",
-    shape=lambda gx, w, b, h0, sizes, reverse: (_states(gx, h0), h0, (*gx[:-1], 4 * h0[1])),
+    "gru_scan(gx, w_hh, b_hh: Tensor?, h0, batch_sizes: int64?, *, reverse: bool = False, keep: bool = True) -> out, h, gates",
+    shape=lambda gx, w, b, h0, sizes, reverse, keep: (_states(gx, h0), h0, (*gx[:-1], 4 * h0[1]) if keep else (0,)),
     dtype="floating", kernel="gru", function=False, contiguous=True, vjp=_once("gru"), vjp_fused=_gru_fused,
     doc="Gated recurrent units. Cho et al. 2014.")  # fmt: skip
 

@@ -409,13 +409,13 @@ def copy_(input: Any, src: Any, non_blocking: bool = False) -> Any:
 @function(method=True)
 def fill_(input: Any, value: Any) -> Any:
     """Write one value into every element."""
-    return core.REGISTRY["fill_"](input, value)
+    return input if input.is_meta else core.REGISTRY["fill_"](input, value)
 
 
 @function(method=True)
 def zero_(input: Any) -> Any:
     """Write 0 into every element."""
-    return core.REGISTRY["fill_"](input, 0)
+    return input if input.is_meta else core.REGISTRY["fill_"](input, 0)
 
 
 @function(method=True, name="to")

@@ -27,6 +27,7 @@ class Optimizer:
         self.defaults = defaults
         self.state: Any = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
+        self._step_called = False
         self._pre_hooks: dict[int, Callable[..., Any]] = {}
         self._post_hooks: dict[int, Callable[..., Any]] = {}
         groups = list(params)
@@ -70,6 +71,7 @@ class Optimizer:
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the parameters; a closure is called first to compute the loss, which is returned."""
         loss = None
+        self._step_called = True
         if closure is not None:
             with enable_grad():
                 loss = closure()
@@ -159,7 +161,10 @@ def batches(params: Iterable[Any]) -> Iterable[tuple[list[Any], list[Any]]]:
 def check(name: str, **bounds: Any) -> None:
     """Raise ValueError for a setting that is negative (or, for betas, not within [0, 1))."""
     for key, value in bounds.items():
-        if key == "betas":
+        if key == "differentiable":
+            if value:
+                raise NotImplementedError(f"[{name}] got differentiable=True: steps are not recorded")
+        elif key == "betas":
             if not all(0 <= b < 1 for b in value):
                 raise ValueError(f"[{name}] got betas={value}, expected numbers of [0, 1)")
         elif not value >= 0:

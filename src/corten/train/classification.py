@@ -14,6 +14,8 @@ import numpy as np
 import corten
 from corten.data import DataLoader
 
+from .errors import DivergedError
+
 EVALUATION_BATCH = 1000
 
 
@@ -59,10 +61,6 @@ class Epoch:
     train: Evaluation
     test: Evaluation
     seconds: float
-
-
-class DivergedError(ArithmeticError):
-    """The loss has become infinite or not a number."""
 
 
 def evaluate(model: Any, dataset: Any, classes: int, batch_size: int = EVALUATION_BATCH) -> Evaluation:

@@ -93,8 +93,7 @@ class CategoryCodes:
 
     def fit_transform(self, estimator, X, max_bins):
         """Codes and numbers as float64, in the order of the columns; ValueError for more than ``max_bins`` categories."""
-        check_feature_names(estimator, X, reset=True)
-        check_n_features(estimator, X, reset=True)
+        X = self._check(estimator, X, True)
         part = self._part(X, self.categorical)
         self.encoder = from_sklearn("preprocessing.OrdinalEncoder")(
             handle_unknown="use_encoded_value", unknown_value=np.nan, encoded_missing_value=np.nan, dtype=np.float64
@@ -111,9 +110,17 @@ class CategoryCodes:
 
     def transform(self, estimator, X):
         """Codes and numbers of new rows, after checking names and number of columns."""
-        check_feature_names(estimator, X, reset=False)
-        check_n_features(estimator, X, reset=False)
+        X = self._check(estimator, X, False)
         return self._assemble(X, self._part(X, self.categorical))
+
+    @staticmethod
+    def _check(estimator, X, reset):
+        """X with columns that can be taken apart: frames as they are, anything else as an array."""
+        check_feature_names(estimator, X, reset=reset)
+        check_n_features(estimator, X, reset=reset)
+        if hasattr(X, "columns") or isinstance(X, np.ndarray):
+            return X
+        return check_array(X, dtype=None, ensure_all_finite=False)
 
     @property
     def counts(self):

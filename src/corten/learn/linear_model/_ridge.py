@@ -59,8 +59,9 @@ def _by_kernel(X, Y, alpha):
 
 
 def _by_svd(X, Y, alpha):
-    U, s, Vt = linalg.svd(X, full_matrices=False, check_finite=False)
-    keep = s > max(X.shape) * np.finfo(X.dtype).eps * s[0]  # beyond, only rounding is left
+    """Coefficients by an SVD in float64: with singular values far apart, float32 factors lose most of their digits."""
+    U, s, Vt = linalg.svd(X.astype(np.float64, copy=False), full_matrices=False, check_finite=False)
+    keep = s > max(X.shape) * np.finfo(s.dtype).eps * s[0]  # beyond, only rounding is left
     UtY = U.T @ Y
     factor = np.zeros((len(s), Y.shape[1]))
     factor[keep] = s[keep, None] / (s[keep, None] ** 2 + alpha[None, :])

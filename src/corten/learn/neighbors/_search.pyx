@@ -1,5 +1,6 @@
 """Native neighbour search; see native/include/learn/{neighbors,kdtree}.h."""
 
+from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 import numpy as np
@@ -50,6 +51,24 @@ cdef extern from "include/learn/kdtree.h":
         void (*density)(double *count, const kd_tree *t, const double *weight, double radius) nogil
         void (*link)(int32_t *parent, const kd_tree *t, const uint8_t *core, double radius) nogil
         void (*border)(int64_t *label, const kd_tree *t, const uint8_t *core, double radius) nogil
+
+cdef extern from "include/learn/optics.h":
+    ctypedef struct optics_node:
+        pass
+    ctypedef struct optics_state:
+        const kd_tree *t
+        const void *core
+        void *reach
+        int32_t *predecessor
+        void *reachability
+        int64_t *ordering
+        optics_node *nodes
+        double max_eps
+        int64_t done
+    ctypedef struct ct_optics_api:
+        int64_t (*node_size)() nogil
+        void (*start)(optics_state *s) nogil
+        void (*run)(optics_state *s, int64_t steps) nogil
 
 METRICS = {"euclidean": 0, "sqeuclidean": 0, "manhattan": 1, "chebyshev": 2, "minkowski": 3}
 
@@ -110,6 +129,10 @@ cdef class Tree:
             np.power(reduced, 1 / self.t.p, out=reduced)
         return reduced
 
+    def _step(self):
+        """Queries between two looks for Ctrl-C: some tenths of a second even where the tree can leave nothing out."""
+        return min(1 << 14, max(256, 1_000_000_000 // max(1, self.t.n * self.t.d)))
+
     def nearest(self, X, int64_t k):
         """Indices and distances of the k nearest points to each row of X."""
         cdef int64_t q = X.shape[0], first, count, step
@@ -119,18 +142,19 @@ cdef class Tree:
         cdef void *x
         cdef void *di
         cdef int64_t *ix
-        step = max(64, 1 << 14)
+        step = self._step()
         for first in range(0, q, step):
             part = X[first:first + step]
             count = part.shape[0]
             x, ix, di = address(part), <int64_t *> address(index[first:]), address(distance[first:])
             with nogil:
                 self.api.nearest(ix, di, &self.t, x, count, k, wk)
+            PyErr_CheckSignals()
         return index, self.full(distance)
 
     def within(self, X, double radius, bint only_count=False):
         """Start of each row's neighbours (q + 1), their indices in order, and distances."""
-        cdef int64_t q = X.shape[0], first, count, step = 1 << 14
+        cdef int64_t q = X.shape[0], first, count, step = self._step()
         cdef double reduced = self.reduced(radius)
         counts = np.empty(q, dtype=np.int64)
         cdef void *x
@@ -144,6 +168,7 @@ cdef class Tree:
             x, ct = address(part), <int64_t *> address(counts[first:])
             with nogil:
                 self.api.within(ct, NULL, NULL, NULL, &self.t, x, count, reduced)
+            PyErr_CheckSignals()
         start = np.concatenate([[0], np.cumsum(counts)])
         if only_count:
             return start, None, None
@@ -155,6 +180,7 @@ cdef class Tree:
             x, ct, st = address(part), <int64_t *> address(counts[first:]), <const int64_t *> address(start[first:])
             with nogil:
                 self.api.within(ct, st, ix, di, &self.t, x, count, reduced)
+            PyErr_CheckSignals()
         return start, index, self.full(distance)
 
     def dbscan(self, double eps, double min_samples, weight=None):
@@ -184,6 +210,30 @@ cdef class Tree:
         with nogil:
             self.api.border(lb, &self.t, co, reduced)
         return core.astype(bool), labels
+
+    def optics(self, core, double max_eps):
+        """OPTICS over the points themselves, given their core distances (infinite: never a core point).
+
+        Returns the order, reachability and predecessors; between pieces of work a signal can interrupt.
+        """
+        cdef const ct_optics_api *api = <const ct_optics_api *> find_api(b"optics", self.dtype == np.float64)
+        cdef optics_state s
+        cdef int64_t n = self.t.n, steps = max(1, 20_000_000 // max(n, 1))
+        self.rows = np.ascontiguousarray(self.X[self.order[:n]])
+        self.t.rows = address(self.rows)
+        core = np.ascontiguousarray(core, dtype=self.dtype)
+        reach, reachability = np.empty(len(self.order), dtype=self.dtype), np.empty(n, dtype=self.dtype)
+        predecessor, ordering = np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int64)
+        nodes = aligned(2 * self.t.leaves * api.node_size(), np.uint8)
+        s.t, s.core, s.reach, s.max_eps = &self.t, address(core), address(reach), max_eps
+        s.reachability, s.nodes = address(reachability), <optics_node *> address(nodes)
+        s.predecessor, s.ordering = <int32_t *> address(predecessor), <int64_t *> address(ordering)
+        api.start(&s)
+        while s.done < n:
+            with nogil:
+                api.run(&s, steps)
+            PyErr_CheckSignals()
+        return ordering, reachability, predecessor.astype(np.int64)
 
 
 cdef class Brute:
@@ -268,6 +318,7 @@ cdef class Brute:
             x, ix, di = address(part), <int64_t *> address(index[first:]), <double *> address(distance[first:])
             with nogil:
                 self.exact.refine_nearest(ix, di, x, y, self.n, self.d, count, k, self.metric, ca, fo, room, wk)
+            PyErr_CheckSignals()
         return index, self._full(distance, X.dtype)
 
     def _full(self, distance, dtype):

@@ -16,7 +16,6 @@ from .._base import (
     Interval,
     RegressorMixin,
     StrOptions,
-    UnsupportedSetting,
     check_classification_targets,
     check_is_fitted,
     check_random_state,
@@ -25,7 +24,7 @@ from .._base import (
     fit_context,
     validate_data,
 )  # fmt: skip
-from ._coordinate import descend
+from ._coordinate import descend, descend_joint
 
 _DENSE_NEWTON = 2000  # features up to which the Hessian is formed
 
@@ -159,7 +158,7 @@ class LinearSVC(ClassifierMixin, _LinearMachine):
     tol : float, default=1e-4
     C : float, default=1.0
     multi_class : {'ovr', 'crammer_singer'}, default='ovr'
-        'crammer_singer' is not supported and raises.
+        'crammer_singer' fits one machine for all classes at once; ``penalty``, ``loss`` and ``dual`` are ignored then.
     fit_intercept : bool, default=True
     intercept_scaling : float, default=1.0
     class_weight : dict or 'balanced', default=None
@@ -177,7 +176,8 @@ class LinearSVC(ClassifierMixin, _LinearMachine):
     References
     ----------
     Hsieh, Chang, Lin, Keerthi and Sundararajan, "A dual coordinate descent method for large-scale linear SVM" (2008).
-    Fan, Chang, Hsieh, Wang and Lin, "LIBLINEAR" (2008). Yuan, Chang, Hsieh and Lin (2010) for the l1 penalty.
+    Fan, Chang, Hsieh, Wang and Lin, "LIBLINEAR" (2008). Yuan, Chang, Hsieh and Lin (2010) for the l1 penalty. Crammer and
+    Singer (2001) and Keerthi et al. (2008) for all classes at once.
 
     Examples
     --------
@@ -250,9 +250,7 @@ class LinearSVC(ClassifierMixin, _LinearMachine):
             self, X, y, accept_sparse="csr", dtype=np.float64, order="C", accept_large_sparse=False
         )
         check_classification_targets(y)
-        if self.multi_class != "ovr":
-            raise UnsupportedSetting(self, "multi_class", self.multi_class, "'ovr'")
-        solver = self._solver(X)
+        solver = "joint" if self.multi_class == "crammer_singer" else self._solver(X)
         self.classes_, codes = np.unique(y, return_inverse=True)
         k = len(self.classes_)
         if k < 2:
@@ -264,6 +262,12 @@ class LinearSVC(ClassifierMixin, _LinearMachine):
         factors = compute_class_weight(self.class_weight, classes=self.classes_, y=y, sample_weight=sample_weight)
         bias = self._bias()
         random = check_random_state(self.random_state)
+        if solver == "joint":
+            C = self.C * weight * factors[codes]
+            seed = random.randint(np.iinfo("i").max)
+            found, self.n_iter_, converged = descend_joint(X, codes, C, k, bias, self.tol, self.max_iter, seed)
+            self._keep(found[1:] - found[:1] if k == 2 else found, bias, converged)
+            return self
         columns = None
         if solver == "sparse":
             ones = np.full((X.shape[0], 1), bias)
@@ -282,12 +286,15 @@ class LinearSVC(ClassifierMixin, _LinearMachine):
             coefs.append(w)
             iterations.append(n_iter)
             converged &= ok
-        found = np.array(coefs, dtype=np.float64)
-        self.coef_ = found[:, : X.shape[1]].copy()
-        self.intercept_ = bias * found[:, X.shape[1]] if bias else np.zeros(len(found))
         self.n_iter_ = int(max(iterations))
-        self._warn(converged)
+        self._keep(np.array(coefs, dtype=np.float64), bias, converged)
         return self
+
+    def _keep(self, found, bias, converged):
+        """Store weights (n_machines, n_features + 1), the last one of the constant feature."""
+        self.coef_ = found[:, :-1].copy()
+        self.intercept_ = bias * found[:, -1] if bias else 0.0
+        self._warn(converged)
 
     def _one(self, solver, X, columns, sign, C, bias, seed):
         if solver == "primal":

@@ -1,0 +1,6 @@
+"""``python examples/10_deep_learning_basics`` runs main.py."""
+
+import runpy
+from pathlib import Path
+
+runpy.run_path(str(Path(__file__).with_name("main.py")), run_name="__main__")

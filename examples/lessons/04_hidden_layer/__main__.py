@@ -1,0 +1,6 @@
+"""``python examples/lessons/04_hidden_layer`` runs main.py."""
+
+import runpy
+from pathlib import Path
+
+runpy.run_path(str(Path(__file__).with_name("main.py")), run_name="__main__")

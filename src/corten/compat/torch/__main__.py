@@ -1,0 +1,5 @@
+import sys
+
+from corten.compat.torch import main
+
+sys.exit(main())

@@ -1,0 +1,205 @@
+"""Attention against PyTorch: forms, sizes, masks, dropout, groups of heads, caches, second derivatives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import corten
+from corten import nn
+from corten.nn import functional as F
+
+torch = pytest.importorskip("torch")
+RNG = np.random.default_rng(3)
+
+
+def real(*shape: int) -> np.ndarray:
+    return RNG.standard_normal(shape)
+
+
+def both(arrays: list[np.ndarray], dtype: str) -> tuple[list[Any], list[Any]]:
+    ours = [corten.tensor(a.astype(dtype)).requires_grad_() for a in arrays]
+    return ours, [torch.tensor(a.astype(dtype)).requires_grad_() for a in arrays]
+
+
+def close(a: Any, b: Any, dtype: str) -> None:
+    tol = {"float64": (1e-9, 1e-10), "float32": (1e-4, 1e-5)}[dtype]
+    np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=tol[0], atol=tol[1])
+
+
+def same(ours: Any, theirs: Any, mine: list[Any], other: list[Any], dtype: str) -> None:
+    close(ours, theirs, dtype)
+    g = real(*theirs.shape).astype(dtype)
+    ours.backward(corten.tensor(g))
+    theirs.backward(torch.tensor(g))
+    for m, o in zip(mine, other, strict=True):
+        close(m.grad, o.grad, dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("sizes", [(1, 1, 1, 1, 8), (2, 3, 97, 97, 20), (1, 2, 150, 64, 8), (2, 1, 33, 129, 72), (1, 1, 5, 200, 256)])
+def test_sizes(sizes: tuple[int, ...], causal: bool, dtype: str) -> None:
+    b, h, t, s, d = sizes
+    mine, other = both([real(b, h, t, d), real(b, h, s, d), real(b, h, s, d + 3)], dtype)
+    if causal and s < t:
+        mask = torch.ones(t, s, dtype=torch.bool).tril()
+        theirs = torch.nn.functional.scaled_dot_product_attention(*other, attn_mask=mask)
+    else:
+        theirs = torch.nn.functional.scaled_dot_product_attention(*other, is_causal=causal)
+    same(F.scaled_dot_product_attention(*mine, is_causal=causal), theirs, mine, other, dtype)
+
+
+@pytest.mark.parametrize("form", ["bool", "float", "keys", "float keys", "strided"])
+def test_masks(form: str) -> None:
+    b, h, t, s = 2, 3, 70, 90
+    mask = {"bool": RNG.random((b, 1, t, s)) < 0.7, "float": real(h, t, s), "keys": RNG.random((b, 1, 1, s)) < 0.6,
+            "float keys": real(b, 1, 1, s), "strided": (RNG.random((s, t)) < 0.7).T}[form]  # fmt: skip
+    mine, other = both([real(b, h, t, 16), real(b, h, s, 16), real(b, h, s, 16)], "float64")
+    theirs = torch.nn.functional.scaled_dot_product_attention(*other, attn_mask=torch.tensor(mask))
+    given = corten.tensor(np.ascontiguousarray(mask.T)).t() if form == "strided" else corten.tensor(mask)
+    same(F.scaled_dot_product_attention(*mine, given), theirs, mine, other, "float64")
+
+
+@pytest.mark.parametrize("groups", [(6, 2), (4, 1)])
+def test_groups_of_heads_share_keys(groups: tuple[int, int]) -> None:
+    heads, shared = groups
+    mine, other = both([real(2, heads, 60, 16), real(2, shared, 60, 16), real(2, shared, 60, 16)], "float64")
+    theirs = torch.nn.functional.scaled_dot_product_attention(*other, is_causal=True, enable_gqa=True, scale=0.3)
+    same(F.scaled_dot_product_attention(*mine, is_causal=True, enable_gqa=True, scale=0.3), theirs, mine, other, "float64")
+
+
+def test_strided_heads() -> None:
+    mine, other = both([real(2, 50, 3, 16) for _ in range(3)], "float64")
+    theirs = torch.nn.functional.scaled_dot_product_attention(*(x.transpose(1, 2) for x in other), is_causal=True)
+    same(F.scaled_dot_product_attention(*(x.transpose(1, 2) for x in mine), is_causal=True), theirs, mine, other, "float64")
+
+
+@pytest.mark.parametrize("shape", [(0, 2, 3, 4), (2, 2, 0, 4)])
+def test_empty(shape: tuple[int, ...]) -> None:
+    x = corten.zeros(*shape).requires_grad_()
+    out = F.scaled_dot_product_attention(x, x, x)
+    out.sum().backward()
+    assert tuple(out.shape) == tuple(x.grad.shape) == shape
+
+
+def test_no_keys_give_zeros() -> None:
+    q, k = corten.ones(1, 1, 2, 4).requires_grad_(), corten.zeros(1, 1, 0, 4)
+    out = F.scaled_dot_product_attention(q, k, k)
+    out.sum().backward()
+    assert not out.detach().numpy().any()
+    assert not q.grad.numpy().any()
+
+
+def test_not_a_number_is_not_hidden() -> None:
+    q = corten.ones(1, 1, 3, 4)
+    k = corten.tensor(np.array([1.0, np.nan, 1.0], np.float32)).reshape(1, 1, 3, 1).expand(1, 1, 3, 4)
+    assert np.isnan(F.scaled_dot_product_attention(q, k, q).numpy()).all()
+
+
+def test_dropout_keeps_the_mean_and_its_gradient_fits() -> None:
+    v = corten.ones(1, 4, 100, 8)
+    q = corten.tensor(real(1, 4, 100, 8).astype("float32"))
+    corten.manual_seed(1)
+    out = F.scaled_dot_product_attention(q, q, v, dropout_p=0.3).numpy()
+    assert abs(out.mean() - 1) < 0.01
+    assert 0.05 < out.std() < 0.2
+    arrays = [real(1, 2, 20, 4) for _ in range(3)]
+
+    def value(*leaves: Any) -> Any:
+        corten.manual_seed(5)
+        return F.scaled_dot_product_attention(*leaves, dropout_p=0.4, is_causal=True)
+
+    assert corten.autograd.gradcheck(value, [corten.tensor(a).requires_grad_() for a in arrays])
+
+
+@pytest.mark.parametrize("form", ["plain", "causal", "mask", "group"])
+def test_second_derivatives(form: str) -> None:
+    arrays = [real(1, 2, 4, 3), real(1, 1 if form == "group" else 2, 4, 3), real(1, 1 if form == "group" else 2, 4, 3)]
+    mask = corten.tensor(RNG.random((4, 4)) < 0.8) if form == "mask" else None
+
+    def value(*leaves: Any) -> Any:
+        return F.scaled_dot_product_attention(*leaves, mask, is_causal=form == "causal", enable_gqa=form == "group")
+
+    assert corten.autograd.gradgradcheck(value, [corten.tensor(a).requires_grad_() for a in arrays])
+
+
+@pytest.mark.parametrize("form", ["plain", "causal", "mask", "padding"])
+@pytest.mark.parametrize("strided", [False, True])
+def test_packed_projections(form: str, strided: bool) -> None:
+    b, t, heads, d = 3, 70, 2, 12
+    array = real(b, t, 3 * heads * d)
+    mask = {"mask": real(t, t), "padding": RNG.random((b, 1, 1, t)) < 0.8}.get(form)
+    ours = corten.tensor(array.transpose(1, 0, 2).copy() if strided else array).requires_grad_()
+    theirs = torch.tensor(array).requires_grad_()
+    qkv = ours.transpose(0, 1) if strided else ours
+    out = F.packed_attention(qkv, heads, None if mask is None else corten.tensor(mask), is_causal=form == "causal")
+    parts = (x.view(b, t, heads, d).transpose(1, 2) for x in theirs.chunk(3, 2))
+    theirs_mask = None if mask is None else torch.tensor(mask)
+    want = torch.nn.functional.scaled_dot_product_attention(*parts, attn_mask=theirs_mask, is_causal=form == "causal")
+    want = want.transpose(1, 2).reshape(b, t, -1)
+    close(out, want, "float64")
+    g = real(b, t, heads * d)
+    out.backward(corten.tensor(g))
+    want.backward(torch.tensor(g))
+    grad = ours.grad.numpy()
+    np.testing.assert_allclose(grad.transpose(1, 0, 2) if strided else grad, theirs.grad.numpy(), rtol=1e-9, atol=1e-10)
+
+
+def test_packed_second_derivatives() -> None:
+    x = corten.tensor(real(1, 3, 12)).requires_grad_()
+    assert corten.autograd.gradgradcheck(lambda y: F.packed_attention(y, 2, is_causal=True), [x])
+
+
+@pytest.mark.parametrize("steps", [(5, 1, 1, 1), (1, 60, 3, 20), (64, 1, 15)])
+def test_cache_gives_what_one_pass_gives(steps: tuple[int, ...]) -> None:
+    heads, d, total = 3, 10, sum(steps)
+    qkv = corten.tensor(real(2, total, 3 * heads * d).astype("float32"))
+    whole = F.packed_attention(qkv, heads, is_causal=True).numpy()
+    cache, at = nn.KeyValueCache(1, total), 0
+    for n in steps:
+        out = cache.attend(0, qkv[:, at : at + n], heads).numpy()
+        cache.advance(n)
+        np.testing.assert_allclose(out, whole[:, at : at + n], rtol=1e-5, atol=1e-6)
+        at += n
+    with pytest.raises(ValueError, match=r"\[KeyValueCache\]"):
+        cache.attend(0, qkv[:, :1], heads)
+    cache.clear()
+    k, v = cache.update(0, qkv[:, :4].reshape(2, 4, 3, 30)[:, :, 0].reshape(2, 4, heads, d).transpose(1, 2), corten.ones(2, heads, 4, d))
+    assert tuple(k.shape) == tuple(v.shape) == (2, heads, 4, d)
+    with pytest.raises(ValueError, match="batch of 1"):
+        cache.attend(0, qkv[:1, :1], heads) if cache.advance(4) is None else None
+
+
+def test_bits_are_the_same_for_any_number_of_threads() -> None:
+    arrays = [real(1, 2, 400, 24).astype("float32") for _ in range(4)]
+
+    def run() -> list[bytes]:
+        q, k, v = (corten.tensor(a).requires_grad_() for a in arrays[:3])
+        out = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        out.backward(corten.tensor(arrays[3]))
+        return [out.detach().numpy().tobytes(), *(x.grad.numpy().tobytes() for x in (q, k, v))]
+
+    before = corten.get_num_threads()
+    try:
+        corten.set_num_threads(1)
+        one = run()
+        corten.set_num_threads(2)
+        assert run() == one
+    finally:
+        corten.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("args", "kwargs", "error"), [
+    (((2, 3), (2, 3), (3, 3)), {}, RuntimeError), (((2, 3), (2, 3), (2, 3)), {"dropout_p": 1.5}, ValueError),
+    (((1, 3, 2, 4), (1, 2, 2, 4), (1, 2, 2, 4)), {"enable_gqa": True}, RuntimeError)])  # fmt: skip
+def test_errors(args: Any, kwargs: Any, error: Any) -> None:
+    with pytest.raises(error, match=r"\[scaled_dot_product_attention\]"):
+        F.scaled_dot_product_attention(*(corten.zeros(*s) for s in args), **kwargs)
+
+
+def test_packed_errors() -> None:
+    with pytest.raises(RuntimeError, match=r"\[packed_attention\]"):
+        F.packed_attention(corten.zeros(1, 2, 10), 2)
