@@ -5,7 +5,10 @@ from pathlib import Path
 
 from corten._core.core import REGISTRY, Op
 
-import corten  # noqa: F401
+import corten.fft
+import corten.linalg
+import corten.ops.signal
+import corten.special  # noqa: F401
 
 PAGE = Path(__file__).parents[1] / "docs" / "ops.md"
 

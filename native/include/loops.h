@@ -290,6 +290,8 @@ CT_NOINLINE void loop_nested(loop_nest *nest, const ct_call *call, double cost) 
     nest->C = pack ? LOOP_PACK : 16384;
     if (nest->joint) nest->R = i64_min(M, LOOP_PACK / L), nest->C = L;
     else if (pack == 2) nest->R = 16, nest->C = LOOP_PACK / 16;
+    else if (!pack && last > 0 && L <= nest->C / 2)
+        nest->R = i64_min(M, nest->C / L); /* rows in one tile, call by call */
     nest->row_tiles = ceil_div(M, nest->R);
     nest->column_tiles = ceil_div(L, nest->C);
     nest->units = nest->row_tiles * nest->column_tiles;

@@ -275,31 +275,139 @@ CT_INLINE vreal v_pow(vreal x, vreal y) {
     return p;
 }
 
-/* ---- gamma and the inverse error function, lane by lane in double precision
- * ------------------------------------------------ */
-
-/* Giles (2010), "Approximating the erfinv function", then two steps of Halley's method on erf(y) = x (erfc in the
- * tails). */
-CT_NOINLINE double erfinv_scalar(double x) {
-    static const double centre[] = {1.50140941,      0.246640727,    -0.00417768164, -0.00125372503, 0.00021858087,
-                                    -4.39150654e-06, -3.5233877e-06, 3.43273939e-07, 2.81022636e-08};
-    static const double tails[] = {2.83297682,     1.00167406,    0.00943887047,  -0.0076224613,  0.00573950773,
-                                   -0.00367342844, 0.00134934322, 0.000100950558, -0.000200214257};
-    double t = fabs(x);
-    if (!(t < 1)) return t == 1 ? copysign(INFINITY, x) : NAN;
-    double w = -log((1 - t) * (1 + t)), y = 0;
-    const double *c = w < 5 ? centre : tails;
-    w = w < 5 ? w - 2.5 : sqrt(w) - 3;
-    for (int i = 8; i >= 0; i--) y = y * w + c[i];
-    y *= t;
-    for (int i = 0; i < 2; i++) {
-        double error = t < 0.5 ? erf(y) - t : (1 - t) - erfc(y), u = error * 0.88622692545275801365 * exp(y * y);
-        y -= u / (1 + y * u);
+/* ---- the inverse error function -----------------------------------------------------------------------------------
+ *
+ * erfinv x = ndtri((1 + x) / 2) / sqrt(2) by the rational approximations of Wichura's algorithm AS 241, to 1e-16:
+ * one in x^2 for |x| <= 0.85, else two in r = sqrt(-log((1 - |x|) / 2)), up to 5 and beyond. */
+static const real ndtri_a[] CT_UNUSED = {
+    R(3.3871328727963666080e0),  R(1.3314166789178437745e+2), R(1.9715909503065514427e+3), R(1.3731693765509461125e+4),
+    R(4.5921953931549871457e+4), R(6.7265770927008700853e+4), R(3.3430575583588128105e+4), R(2.5090809287301226727e+3)};
+static const real ndtri_b[] CT_UNUSED = {R(1.0),
+                                         R(4.2313330701600911252e+1),
+                                         R(6.8718700749205790830e+2),
+                                         R(5.3941960214247511077e+3),
+                                         R(2.1213794301586595867e+4),
+                                         R(3.9307895800092710610e+4),
+                                         R(2.8729085735721942674e+4),
+                                         R(5.2264952788528545610e+3)};
+static const real ndtri_c[] CT_UNUSED = {R(1.42343711074968357734e0),  R(4.63033784615654529590e0),
+                                         R(5.76949722146069140550e0),  R(3.64784832476320460504e0),
+                                         R(1.27045825245236838258e0),  R(2.41780725177450611770e-1),
+                                         R(2.27238449892691845833e-2), R(7.74545014278341407640e-4)};
+static const real ndtri_d[] CT_UNUSED = {R(1.0),
+                                         R(2.05319162663775882187e0),
+                                         R(1.67638483018380384940e0),
+                                         R(6.89767334985100004550e-1),
+                                         R(1.48103976427480074590e-1),
+                                         R(1.51986665636164571966e-2),
+                                         R(5.47593808499534494600e-4),
+                                         R(1.05075007164441684324e-9)};
+static const real ndtri_e[] CT_UNUSED = {R(6.65790464350110377720e0),  R(5.46378491116411436990e0),
+                                         R(1.78482653991729133580e0),  R(2.96560571828504891230e-1),
+                                         R(2.65321895265761230930e-2), R(1.24266094738807843860e-3),
+                                         R(2.71155556874348757815e-5), R(2.01033439929228813265e-7)};
+static const real ndtri_f[] CT_UNUSED = {R(1.0),
+                                         R(5.99832206555887937690e-1),
+                                         R(1.36929880922735805310e-1),
+                                         R(1.48753612908506148525e-2),
+                                         R(7.86869131145613259100e-4),
+                                         R(1.84631831751005468180e-5),
+                                         R(1.42151175831644588870e-7),
+                                         R(2.04426310338993978564e-15)};
+CT_INLINE vreal v_erfinv(vreal x) {
+    const vreal q = V(0.5) * x, t = v_abs(x);
+    vreal r = V(0.180625) - q * q;
+    vreal y = q * V_POLY(r, ndtri_a) / V_POLY(r, ndtri_b);
+    vmask outer = t > V(0.85);
+    if (v_any(outer)) {
+        r = v_sqrt(-v_log(V(0.5) * (V(1.0) - t)));
+        vreal near = r - V(1.6), tail = V_POLY(near, ndtri_c) / V_POLY(near, ndtri_d);
+        vmask far = outer & (r > V(5.0));
+        if (v_any(far)) {
+            vreal beyond = r - V(5.0);
+            tail = v_blend(far, V_POLY(beyond, ndtri_e) / V_POLY(beyond, ndtri_f), tail);
+        }
+        y = v_blend(outer, v_copysign(tail, x), y);
     }
-    return copysign(y, x);
+    y *= V(0.70710678118654752440);
+    y = v_blend(t == V(1.0), v_copysign(v_set1(REAL_INF), x), y);
+    return v_blend(t > V(1.0), v_set1(REAL_NAN), y);
 }
-/* psi(x) = psi(x + 1) - 1/x up to x >= 10, then the asymptotic series (Abramowitz and Stegun 6.3.18); reflection below
- * 0 */
+
+/* ---- the gamma family, in vectors of doubles ----------------------------------------------------------------------
+ *
+ * Positive arguments are moved up to 8 by the recurrence, whose terms are gathered in one quotient, and served there by
+ * the asymptotic series (Abramowitz and Stegun 6.1.40, 6.3.18, 6.4.11); others go lane by lane, by reflection. */
+#if CT_REAL_DOUBLE
+typedef vreal vdouble;
+typedef vint vlong;
+#define d_set1 v_set1
+#define d_fma v_fma
+#define d_blend v_blend
+CT_INLINE vdouble d_log(vdouble x) { return v_log(x); }
+#else
+static const double log_atanh[] CT_UNUSED = {2.0,      2.0 / 3,  2.0 / 5,  2.0 / 7,  2.0 / 9,  2.0 / 11,
+                                             2.0 / 13, 2.0 / 15, 2.0 / 17, 2.0 / 19, 2.0 / 21, 2.0 / 23};
+CT_INLINE vdouble d_log(vdouble x) { /* of a normal x > 0: log 2^e m = e log 2 + 2 atanh((m - 1) / (m + 1)) */
+    const vdouble magic = d_set1(6755399441055744.0);
+    vlong k = (vlong)((vulong)((vlong)x - (vlong)d_set1(0.70710678118654752440) + ((int64_t)1023 << 52)) >> 52) - 1023;
+    vdouble m = (vdouble)((vlong)x - (k << 52)), e = (vdouble)(k + (vlong)magic) - magic;
+    vdouble s = (m - 1.0) / (m + 1.0);
+    return d_fma(e, d_set1(0.69314718055994530942), s * d_poly(s * s, log_atanh, 12));
+}
+#endif
+CT_INLINE vdouble d_series(vdouble z, const double *c, int n) {
+    vdouble p = d_set1(c[n - 1]);
+    for (int i = n - 2; i >= 0; i--) p = d_fma(p, z, d_set1(c[i]));
+    return p;
+}
+enum { GAMMA_FROM = 8 }; /* from here the series serve */
+
+CT_INLINE vdouble d_digamma(vdouble x) { /* x > 0 */
+    static const double series[] = {8.33333333333333333333e-2,  -8.33333333333333333333e-3, 3.96825396825396825397e-3,
+                                    -4.16666666666666666667e-3, 7.57575757575757575758e-3,  -2.10927960927960927961e-2,
+                                    8.33333333333333333333e-2,  -4.43259803921568627451e-1};
+    vdouble over = d_set1(0), under = d_set1(1);
+    for (int i = 0; i < GAMMA_FROM; i++) { /* over / under = 1/x + 1/(x + 1) + ... */
+        vlong small = (vlong)(x < d_set1(GAMMA_FROM));
+        over = d_blend(small, d_fma(over, x, under), over);
+        under = d_blend(small, under * x, under);
+        x = d_blend(small, x + d_set1(1), x);
+    }
+    vdouble inverse = d_set1(1) / x, z = inverse * inverse;
+    return d_log(x) - d_set1(0.5) * inverse - z * d_series(z, series, 8) - over / under;
+}
+CT_INLINE vdouble d_trigamma(vdouble x) { /* x > 0 */
+    static const double series[] = {1.66666666666666666667e-1,  -3.33333333333333333333e-2, 2.38095238095238095238e-2,
+                                    -3.33333333333333333333e-2, 7.57575757575757575758e-2,  -2.53113553113553113553e-1,
+                                    1.16666666666666666667,     -7.09215686274509803922};
+    vdouble over = d_set1(0), under = d_set1(1);
+    for (int i = 0; i < GAMMA_FROM; i++) {
+        vlong small = (vlong)(x < d_set1(GAMMA_FROM));
+        vdouble square = x * x;
+        over = d_blend(small, d_fma(over, square, under), over);
+        under = d_blend(small, under * square, under);
+        x = d_blend(small, x + d_set1(1), x);
+    }
+    vdouble inverse = d_set1(1) / x, z = inverse * inverse;
+    return inverse + d_set1(0.5) * z + inverse * z * d_series(z, series, 8) + over / under;
+}
+CT_INLINE vdouble d_lgamma(vdouble x) { /* x > 0 */
+    static const double series[] = {8.33333333333333333333e-2,  -2.77777777777777777778e-3, 7.93650793650793650794e-4,
+                                    -5.95238095238095238095e-4, 8.41750841750841750842e-4,  -1.91752691752691752692e-3,
+                                    6.41025641025641025641e-3,  -2.95506535947712418301e-2};
+    vdouble under = d_set1(1);
+    for (int i = 0; i < GAMMA_FROM; i++) {
+        vlong small = (vlong)(x < d_set1(GAMMA_FROM));
+        under = d_blend(small, under * x, under);
+        x = d_blend(small, x + d_set1(1), x);
+    }
+    vdouble inverse = d_set1(1) / x, z = inverse * inverse;
+    vdouble y = d_fma(x - d_set1(0.5), d_log(x), d_set1(0.91893853320467274178) - x);
+    return y + inverse * d_series(z, series, 8) - d_log(under);
+}
+
+/* psi(1 - x) - pi / tan(pi x) = psi(x), and the like for its derivative */
 CT_NOINLINE double digamma_scalar(double x) {
     static const double bernoulli[] = {
         8.33333333333333333333e-2, -8.33333333333333333333e-3, 3.96825396825396825397e-3, -4.16666666666666666667e-3,
@@ -319,6 +427,21 @@ CT_NOINLINE double digamma_scalar(double x) {
     }
     return y + (log(x) - 0.5 / x - series);
 }
+CT_NOINLINE double trigamma_scalar(double x) {
+    static const double bernoulli[] = {
+        1.66666666666666666667e-1, -3.33333333333333333333e-2, 2.38095238095238095238e-2, -3.33333333333333333333e-2,
+        7.57575757575757575758e-2, -2.53113553113553113553e-1, 1.16666666666666666667};
+    if (x <= 0) {
+        if (x == floor(x)) return x == -INFINITY ? NAN : INFINITY;
+        double whole, s = sin(3.14159265358979323846 * modf(x, &whole));
+        return 9.8696044010893586188 / (s * s) - trigamma_scalar(1 - x);
+    }
+    double y = 0, series = 0;
+    for (; x < 10; x += 1) y += 1 / (x * x);
+    double z = 1 / (x * x);
+    for (int i = 6; i >= 0; i--) series = (series + bernoulli[i]) * z;
+    return y + (1 / x + 0.5 * z + series / x);
+}
 CT_NOINLINE double lgamma_scalar(double x) {
 #if defined(__GLIBC__) || defined(__APPLE__)
     int sign; /* lgamma itself writes a global */
@@ -327,13 +450,39 @@ CT_NOINLINE double lgamma_scalar(double x) {
     return lgamma(x);
 #endif
 }
-#define V_SCALAR(name, f)                                          \
-    CT_INLINE vreal name(vreal x) {                                \
-        for (int i = 0; i < VL; i++) x[i] = (real)f((double)x[i]); \
-        return x;                                                  \
+#if CT_REAL_DOUBLE
+#define V_THROUGH_DOUBLES(f) y = f(inside);
+#else
+#define V_THROUGH_DOUBLES(f)                                                                     \
+    union {                                                                                      \
+        vreal v;                                                                                 \
+        vhalf h[2];                                                                              \
+    } in = {inside}, out;                                                                        \
+    for (int i = 0; i < 2; i++)                                                                  \
+        out.h[i] = __builtin_convertvector(f(__builtin_convertvector(in.h[i], vdouble)), vhalf); \
+    y = out.v;
+#endif
+/* f in vectors where x is positive and moderate, `scalar` elsewhere */
+#define V_GAMMA(name, f, scalar, least, most)                    \
+    CT_INLINE vreal name(vreal x) {                              \
+        const vmask fine = (x > V(least)) & (x < V(most));       \
+        const vreal inside = v_blend(fine, x, V(1.0));           \
+        vreal y;                                                 \
+        V_THROUGH_DOUBLES(f)                                     \
+        if (CT_UNLIKELY(v_any(~fine)))                           \
+            for (int i = 0; i < VL; i++)                         \
+                if (!fine[i]) y[i] = (real)scalar((double)x[i]); \
+        return y;                                                \
     }
-V_SCALAR(v_erfinv, erfinv_scalar)
-V_SCALAR(v_digamma, digamma_scalar)
-V_SCALAR(v_lgamma, lgamma_scalar)
+V_GAMMA(v_digamma, d_digamma, digamma_scalar, 1e-4, 1e15)
+V_GAMMA(v_trigamma, d_trigamma, trigamma_scalar, 1e-4, 1e15)
+#if CT_REAL_DOUBLE /* near its zeros 1 and 2 the difference of two logarithms would lose bits */
+CT_INLINE vreal v_lgamma(vreal x) {
+    for (int i = 0; i < VL; i++) x[i] = lgamma_scalar(x[i]);
+    return x;
+}
+#else
+V_GAMMA(v_lgamma, d_lgamma, lgamma_scalar, 1e-4, 1e15)
+#endif
 
 #endif

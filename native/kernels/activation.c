@@ -49,11 +49,16 @@ LOOP_BINARY(softsign_grad, 0.3, a / v_square(V(1.0) + v_abs(b))) /* g, x */
 
 #define SELU_SCALE V(1.0507009873554804934193349852946)
 #define SELU_ALPHA V(1.6732632423543772848170429916717)
-LOOP_UNARY(elu, 0.6, v_blend(a > v_zero(), a, P(0) * v_expm1(a)))        /* alpha */
+/* x where positive, else scale (e^(x / width) - 1); vectors of positive numbers alone are done at once */
+CT_INLINE vreal v_elu(vreal x, vreal scale, vreal width) {
+    vmask positive = x > v_zero();
+    return v_any(~positive) ? v_blend(positive, x, scale * v_expm1(x / width)) : x;
+}
+LOOP_UNARY(elu, 0.6, v_elu(a, P(0), V(1.0)))                             /* alpha */
 LOOP_BINARY(elu_grad, 0.6, v_blend(b > v_zero(), a, a *P(0) * v_exp(b))) /* g, x */
-LOOP_UNARY(selu, 0.6, SELU_SCALE *v_blend(a > v_zero(), a, SELU_ALPHA *v_expm1(a)))
+LOOP_UNARY(selu, 0.6, SELU_SCALE *v_elu(a, SELU_ALPHA, V(1.0)))
 LOOP_BINARY(selu_grad, 0.6, a * SELU_SCALE * v_blend(b > v_zero(), V(1.0), SELU_ALPHA *v_exp(b))) /* g, x */
-LOOP_UNARY(celu, 0.6, v_blend(a > v_zero(), a, P(0) * v_expm1(a / P(0))))                         /* alpha */
+LOOP_UNARY(celu, 0.6, v_elu(a, P(0), P(0)))                                                       /* alpha */
 LOOP_BINARY(celu_grad, 0.6, v_blend(b > v_zero(), a, a *v_exp(b / P(0))))                         /* g, x */
 
 /* ---- logistic

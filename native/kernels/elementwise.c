@@ -80,13 +80,15 @@ LOOP_BINARY(atanh_grad, 0.25, a / ((V(1.0) - b) * (V(1.0) + b)))      /* g, x */
 
 LOOP_UNARY(erf_, 0.8, v_erf(a))
 LOOP_UNARY(erfc_, 1.2, v_erfc(a))
-LOOP_UNARY(erfinv, 20.0, v_erfinv(a))
-LOOP_UNARY(lgamma_, 20.0, v_lgamma(a))
-LOOP_UNARY(digamma, 20.0, v_digamma(a))
+LOOP_UNARY(erfinv, 2.0, v_erfinv(a))
+LOOP_UNARY(lgamma_, 8.0, v_lgamma(a))
+LOOP_UNARY(digamma, 8.0, v_digamma(a))
+LOOP_UNARY(trigamma, 8.0, v_trigamma(a))
 LOOP_BINARY(erf_grad, 0.5, a *V(1.12837916709551257390) * v_exp(-b * b))   /* g, x */
 LOOP_BINARY(erfc_grad, 0.5, a *V(-1.12837916709551257390) * v_exp(-b * b)) /* g, x */
 LOOP_BINARY(erfinv_grad, 0.5, a *V(0.88622692545275801365) * v_exp(b * b)) /* g, y */
-LOOP_BINARY(lgamma_grad, 20.0, a *v_digamma(b))                            /* g, x */
+LOOP_BINARY(lgamma_grad, 8.0, a *v_digamma(b))                             /* g, x */
+LOOP_BINARY(digamma_grad, 8.0, a *v_trigamma(b))                           /* g, x */
 
 /* log(x / (1 - x)), x kept within [eps, 1 - eps] unless eps is NaN; around 1/2 as log1p((2x - 1) / (1 - x)) */
 CT_INLINE vreal v_logit(vreal x, vreal eps) {
@@ -266,6 +268,8 @@ static const ct_kernel rows[] = {
     {"lgamma", lgamma_, NULL},
     {"lgamma_grad", lgamma_grad, NULL},
     {"digamma", digamma, NULL},
+    {"digamma_grad", digamma_grad, NULL},
+    {"trigamma", trigamma, NULL},
     {"logit", logit, NULL},
     {"logit_grad", logit_grad, NULL},
     {"clamp", clamp, NULL},

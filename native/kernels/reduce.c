@@ -153,17 +153,43 @@ CT_INLINE wide rows_range(int kind, const real *base, const dims *d, int64_t beg
     return l.total;
 }
 
-/* A whole row of at most 4 VL elements. */
+/* A whole row of at most BLOCK elements. */
 CT_INLINE double short_row(int kind, const real *x, int64_t n, real shift_by) {
     const vreal shift = v_set1(shift_by);
     vreal acc = n >= VL ? term(kind, v_load(x), shift) : load_term(kind, x, n, shift);
-    vmask nan = (vmask)(acc != acc);
-    for (int64_t k = VL; k < n; k += VL) {
-        vreal t = n - k >= VL ? term(kind, v_load(x + k), shift) : load_term(kind, x + k, n - k, shift);
-        nan |= (vmask)(t != t);
+    const int extreme = kind == MAX || kind == MIN;
+    vreal seen = extreme ? acc : v_zero(); /* NaN if any is, or where infinities meet */
+    int64_t k = VL;
+    if (n >= 4 * VL) {
+        vreal b = term(kind, v_load(x + VL), shift), c = term(kind, v_load(x + 2 * VL), shift);
+        vreal d = term(kind, v_load(x + 3 * VL), shift);
+        if (extreme) seen += (b + c) + d;
+        for (k = 4 * VL; k + 4 * VL <= n; k += 4 * VL) {
+            vreal p = term(kind, v_load(x + k), shift), q = term(kind, v_load(x + k + VL), shift);
+            vreal r = term(kind, v_load(x + k + 2 * VL), shift), s = term(kind, v_load(x + k + 3 * VL), shift);
+            acc = combine(kind, acc, p), b = combine(kind, b, q), c = combine(kind, c, r), d = combine(kind, d, s);
+            if (extreme) seen += (p + q) + (r + s);
+        }
+        acc = combine(kind, combine(kind, acc, b), combine(kind, c, d));
+    }
+    for (; k < n; k += VL) {
+        vreal t;
+        if (n - k >= VL) {
+            t = term(kind, v_load(x + k), shift);
+        } else {
+            t = load_term(kind, x + k, n - k, shift);
+            if (extreme) { /* the lanes that are not there are infinite */
+                seen += v_load_part(x + k, n - k);
+                acc = combine(kind, acc, t);
+                break;
+            }
+        }
+        if (extreme) seen += t;
         acc = combine(kind, acc, t);
     }
-    if ((kind == MAX || kind == MIN) && v_any(nan)) return NAN;
+    if (extreme && v_any((vmask)(seen != seen)))
+        for (k = 0; k < n; k++)
+            if (x[k] != x[k]) return NAN;
     return (double)horizontal(kind, acc);
 }
 
@@ -334,7 +360,8 @@ CT_INLINE void chunk_body(int kind, const job *j, int64_t chunk) {
     const reduce_plan *p = &j->plan;
     par_range r = {chunk, chunk + 1}; /* of units, or of units x splits */
     if (j->splits == 1) r = par_chunk(j->units, j->chunks, chunk, 1);
-    const int small = !p->columns && p->count <= 4 * VL && p->reduced.n == 1 && p->reduced.in[0] == 1 && p->kept.n == 1;
+    const int small = !p->columns && p->count <= BLOCK && p->reduced.n == 1 && p->reduced.in[0] == 1 &&
+                      p->kept.n == 1 && j->splits == 1;
     if (small) {
         for (int64_t i = r.begin; i < r.end; i++) {
             int64_t at = i * p->kept.out[0];

@@ -153,5 +153,74 @@ static int64_t topk_work(const ct_call *call) {
     return bytes(&j);
 }
 
-static const ct_kernel rows[] = {{"sort", sort, sort_work}, {"topk", topk, topk_work}};
+/* ---- one rank of each row -----------------------------------------------------------------------------------------
+ */
+
+/* The key of rank k (from 0) among n keys, which it rearranges: Hoare's selection with the median of three. */
+static uint_real select_key(uint_real *a, int64_t n, int64_t k) {
+    int64_t low = 0, high = n - 1;
+    while (high - low > 8) {
+        const uint_real x = a[low], y = a[low + (high - low) / 2], z = a[high];
+        const uint_real pivot = x < y ? (y < z ? y : x < z ? z : x) : (x < z ? x : y < z ? z : y);
+        int64_t i = low, j = high;
+        while (i <= j) {
+            while (a[i] < pivot) i++;
+            while (a[j] > pivot) j--;
+            if (i > j) break;
+            const uint_real t = a[i];
+            a[i++] = a[j], a[j--] = t;
+        }
+        if (k <= j) high = j;
+        else if (k >= i) low = i;
+        else return pivot;
+    }
+    for (int64_t i = low + 1; i <= high; i++) {
+        const uint_real x = a[i];
+        int64_t j = i;
+        for (; j > low && a[j - 1] > x; j--) a[j] = a[j - 1];
+        a[j] = x;
+    }
+    return a[k];
+}
+
+enum { RANK_MEDIAN = -1, RANK_NANMEDIAN = -2 };
+
+static void rank_body(void *ctx, int64_t chunk) {
+    const job *j = ctx;
+    const int64_t n = j->n, stride = j->x->ndim ? j->x->stride[j->axis] : 1;
+    uint_real *keys = (uint_real *)(void *)(j->work + 2 * n * chunk);
+    par_range r = par_chunk(j->outer * j->inner, j->chunks, chunk, 1);
+    for (int64_t row = r.begin; row < r.end; row++) {
+        const real *x = (const real *)j->x->data + dims_at(&j->rows, row, NULL);
+        int64_t numbers = 0, rank = j->k;
+        for (int64_t i = 0; i < n; i++) {
+            keys[i] = key_of(x + i * stride, j->whole, 0);
+            numbers += j->whole || keys[i] != ~(uint_real)0;
+        }
+        if (rank == RANK_MEDIAN) rank = numbers == n ? (n - 1) / 2 : numbers; /* NaN if there is one */
+        if (rank == RANK_NANMEDIAN) rank = numbers ? (numbers - 1) / 2 : 0;
+        const uint_real found = select_key(keys, n, rank);
+        int64_t below = 0, at = 0;
+        for (int64_t i = 0; i < n; i++) below += key_of(x + i * stride, j->whole, 0) < found;
+        for (int64_t left = rank - below; at < n; at++) /* equals keep their order */
+            if (key_of(x + at * stride, j->whole, 0) == found && left-- == 0) break;
+        const int64_t to = row;
+        memcpy(&j->value[to], &x[at * stride], sizeof(real));
+        j->index[to] = at;
+    }
+}
+
+/* ints: axis, rank (or -1: the lower median, NaN if there is one; -2: that of the numbers).  out: values, indices,
+ * without the axis, as (outer, inner) */
+static void kth(const ct_call *call) {
+    job j;
+    job_start(&j, call, (int)call->ints[0], -1, 0);
+    j.k = call->ints[1];
+    if (call->out[0]->size == 0) return;
+    j.value = call->out[0]->data, j.index = call->out[1]->data, j.work = call->work;
+    if (j.chunks == 1) rank_body(&j, 0);
+    else par_for(j.chunks, rank_body, &j);
+}
+
+static const ct_kernel rows[] = {{"sort", sort, sort_work}, {"topk", topk, topk_work}, {"kth", kth, sort_work}};
 CT_KERNELS(sort, rows);

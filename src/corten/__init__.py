@@ -80,9 +80,28 @@ _LAZY = ("nn", "optim", "data", "learn", "train", "vision", "text", "linalg", "f
          "recompute", "distributions", "compat", "array_api")  # fmt: skip
 
 
+#: functions that PyTorch also has at its top: of corten.nn.functional, and of corten.settings
+_FUNCTIONAL = frozenset((
+    "adaptive_avg_pool1d", "adaptive_max_pool1d", "alpha_dropout", "avg_pool1d", "celu", "ctc_loss", "dropout",
+    "feature_alpha_dropout", "group_norm", "hardshrink", "layer_norm", "max_pool1d", "max_pool2d", "max_pool3d", "pixel_shuffle",
+    "pixel_unshuffle", "prelu", "rms_norm", "rrelu", "selu", "threshold",
+))  # fmt: skip
+_SETTINGS = frozenset((
+    "are_deterministic_algorithms_enabled", "batch_norm", "embedding", "get_default_device", "get_deterministic_debug_mode",
+    "get_float32_matmul_precision", "get_num_interop_threads", "instance_norm", "is_deterministic_algorithms_warn_only_enabled",
+    "is_vulkan_available", "is_warn_always_enabled", "set_anomaly_enabled", "set_default_device", "set_default_tensor_type",
+    "set_deterministic_debug_mode", "set_float32_matmul_precision", "set_flush_denormal", "set_num_interop_threads", "set_warn_always",
+    "sym_float", "sym_int", "sym_ite", "sym_max", "sym_min", "sym_not", "sym_sqrt", "sym_sum", "use_deterministic_algorithms",
+))  # fmt: skip
+
+
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(f"corten.{name}")
+    if name in _FUNCTIONAL:
+        return getattr(importlib.import_module("corten.nn.functional"), name)
+    if name in _SETTINGS:
+        return getattr(importlib.import_module("corten.settings"), name)
     if name in ("save", "load"):
         module = importlib.import_module("corten.serialization")
         return getattr(module, name)

@@ -31,6 +31,10 @@ def named(name: str, fields: str) -> Any:
     return made
 
 
+def __getattr__(name: str) -> Any:  # what is made below is known by name only
+    raise AttributeError(f"module 'corten.return_types' has no attribute {name!r}")
+
+
 for _name in ("max", "min", "median", "nanmedian", "mode", "kthvalue", "sort", "topk", "cummax", "cummin"):
     globals()[_name] = named(_name, "values indices")
 aminmax = named("aminmax", "min max")

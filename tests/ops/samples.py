@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import samples_order
 from samples_indexing import SAMPLES as INDEXING
 
 RNG = np.random.default_rng(7)
@@ -122,3 +123,4 @@ SAMPLES["conv"] = [
      "attrs": {"nd": 2, "stride": (1, 1), "padding": (1, 0), "dilation": (1, 2), "groups": 1, "activation": 0}},
 ]  # fmt: skip
 SAMPLES.update(INDEXING)
+SAMPLES.update(samples_order.SAMPLES)

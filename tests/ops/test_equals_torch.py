@@ -146,13 +146,7 @@ def test_gradients(table: str, call: str) -> None:
         )
 
 
-SECOND = [(t, c) for t, c in REAL if c in {
-    "L.cumsum(x, 0)", "L.cumprod(x, 1)", "L.logcumsumexp(x, 1)", "L.sort(x, 1)", "L.topk(x, 2)", "L.median(x, 1)", "L.max(x, 1)", "L.roll(x, 5, 1)",
-    "L.flip(x, (0,))", "L.triu(x, 1)", "L.var(x, 1)", "L.std(x, 0, keepdim=True)", "L.var_mean(x, 1)", "L.norm(x, 3)", "L.norm(x)", "L.logit(x)", "L.digamma(x)",
-    "L.special.i1(x)", "L.special.erfcx(x)", "L.special.ndtri(x)", "L.linalg.inv(a)", "L.linalg.solve(a, r)", "L.linalg.cholesky(s)", "L.linalg.det(a)",
-    "L.linalg.slogdet(a)", "L.linalg.matrix_exp(a)", "L.linalg.svdvals(t)", "L.linalg.eigvalsh(s)", "L.linalg.qr(t)", "L.linalg.pinv(t)",
-    "L.linalg.solve_triangular(a, r, upper=True)", "L.linalg.lu(a)", "L.einsum('ij,kj->ik', x, y)", "L.cdist(x, y)", "L.fft.fft(x).abs()",
-    "L.fft.irfft(L.fft.rfft(x), 7)", "L.quantile(x, 0.3, 1)", "L.kron(x, y)", "L.diag_embed(x)", "L.linalg.vector_norm(x, 3, 1)", "L.cummax(x, 1)"}]  # fmt: skip
+SECOND = [(t, c) for t, c in REAL if c in calls(cases.SECOND)]
 
 
 @pytest.mark.parametrize(("table", "call"), SECOND)
@@ -214,11 +208,7 @@ def test_errors(call: str) -> None:
     assert isinstance(ours.value, builtin), f"{ours.value!r} for {theirs.value!r}"
 
 
-HALF = ["L.cumsum(x, 0)", "L.sort(x, 1)", "L.topk(x, 2)", "L.max(x, 1)", "L.flip(x, (0,))", "L.triu(x, 1)", "L.roll(x, 1)", "L.std(x, 0, keepdim=True)",
-        "L.softmax(x, 1)", "L.einsum('ij,kj->ik', x, y)", "L.norm(x)", "L.median(x, 1)", "L.logaddexp(x, y)", "L.fmax(x, y)"]  # fmt: skip
-
-
-@pytest.mark.parametrize("call", HALF)
+@pytest.mark.parametrize("call", calls(cases.HALF))
 def test_halves(call: str) -> None:
     for name in ("float16", "bfloat16"):
         ours, theirs = (
@@ -245,8 +235,7 @@ def test_named_results() -> None:
     assert "sort" in repr(made)
 
 
-@pytest.mark.parametrize("call", ["L.sort(x, 0)", "L.topk(x, 40, 0)", "L.cumsum(x, 0)", "L.cumprod(x, 1)", "L.median(x, 0)", "L.flip(x, (0,))",
-                                  "L.std(x)", "L.einsum('ij,kj->ik', x, x)", "L.cdist(x, x)"])  # fmt: skip
+@pytest.mark.parametrize("call", calls(cases.THREADS))
 def test_same_for_any_number_of_threads(call: str) -> None:
     x = corten.tensor(np.random.default_rng(1).standard_normal((257, 300)).astype(np.float32))
     before, seen = corten.get_num_threads(), []
@@ -257,3 +246,50 @@ def test_same_for_any_number_of_threads(call: str) -> None:
     finally:
         corten.set_num_threads(before)
     assert seen[0] == seen[1] == seen[2]
+
+
+def test_what_is_imported_later_is_what_its_modules_publish() -> None:
+    import importlib
+
+    from corten.ops import later
+    from corten.ops.declare import FUNCTIONS
+    from corten.tensor import Tensor
+
+    for module, names in later.PUBLISHED.items():
+        importlib.import_module(f"corten.ops.{module}")
+        for name in names.split():
+            assert FUNCTIONS[name.rstrip("*")].__module__ != "corten.ops.later"
+            assert not name.endswith("*") or getattr(Tensor, name.rstrip("*")).__module__ != "corten.ops.later"
+
+
+@pytest.mark.parametrize(("a", "b"), [((300, 100), (300, 1)), ((5, 7, 100), (5, 1, 100)), ((300, 300), (300,)), ((40, 33), (1, 33)),
+                                      ((6, 2000), (6, 1)), ((3, 50, 40), (50, 1)), ((200, 64), (200, 64))])  # fmt: skip
+def test_broadcast_of_wide_rows(a: tuple[int, ...], b: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(2)
+    x, y = rng.standard_normal(a).astype(np.float32), rng.standard_normal(b).astype(np.float32)
+    for left, right in ((x, y), (np.ascontiguousarray(x.T).T, y)):
+        np.testing.assert_array_equal((tensor_of(corten, left) * tensor_of(corten, right)).numpy(), left * right)
+        np.testing.assert_array_equal((corten.from_numpy(left) - corten.from_numpy(right)).numpy(), left - right)
+
+
+@pytest.mark.parametrize("width", [1, 7, 33, 100, 300, 511, 513])
+def test_reductions_of_rows_of_any_width(width: int) -> None:
+    x = np.random.default_rng(width).standard_normal((9, width)).astype(np.float32)
+    for row, value in ((0, np.nan), (1, np.inf), (2, -np.inf)):
+        x[row, width // 2] = value
+    x[3, 0], x[3, -1] = np.inf, -np.inf
+    with np.errstate(all="ignore"):
+        for name in ("sum", "mean"):
+            want = getattr(x.astype(np.float64), name)(1)
+            np.testing.assert_allclose(getattr(corten.from_numpy(x), name)(1).numpy(), want, rtol=1e-4, atol=1e-4)
+        np.testing.assert_array_equal(corten.from_numpy(x).amax(1).numpy(), x.max(1))
+        np.testing.assert_array_equal(corten.from_numpy(x).amin(1).numpy(), x.min(1))
+
+
+@pytest.mark.parametrize("call", ["x.repeat(2, 1)", "x.repeat(1, 1)", "L.tile(x, (1,))", "L.repeat_interleave(x, 3, 0)", "L.flip(x, (0,))",
+                                  "L.triu(x)", "L.roll(x, 0, 0)", "L.rot90(x, 0)", "L.unbind_copy(x)[0]"])  # fmt: skip
+def test_copies_share_no_memory(call: str) -> None:
+    x = corten.ones(1, 2)
+    out = evaluate(corten, call, {"x": x})
+    out[...] = 5.0
+    assert x.tolist() == [[1.0, 1.0]]

@@ -7,7 +7,7 @@ SMOOTH = """
 L.logit(x) L.logit(x, 0.2) L.deg2rad(x) L.rad2deg(x) L.sinc(x) L.xlogy(x, x) L.xlogy(x, 2.0) L.float_power(x, 2)
 L.clamp_min(x, 0.31) L.clamp_max(x, 0.31) L.mvlgamma(x+3, 2) L.positive(x) L.special.entr(x) L.special.erfcx(x) L.i0(x)
 L.special.i0e(x) L.special.i1(x) L.special.i1e(x) L.special.ndtr(x) L.special.ndtri(x) L.special.log_ndtr(x)
-L.special.xlog1py(x, x) L.polygamma(1, x.abs()+0.1) L.polygamma(0, x) L.special.zeta(x+1.5, x+2.5).detach()
+L.special.xlog1py(x, x) L.polygamma(1, x.abs()+0.1) L.polygamma(0, x)
 L.digamma(x) L.lgamma(x) L.special.expit(x) L.special.gammaln(x) L.special.psi(x) L.logaddexp(x, 2*x)
 L.logaddexp2(x, 2*x) L.ldexp(x, L.tensor(3)) L.fmax(x, 0.5+0*x) L.fmin(x, 0.5+0*x) L.hypot(x, x+1) L.nansum(x)
 L.norm(x) L.norm(x, 1) L.norm(x, 3) L.norm(x, float('inf')) L.linalg.vector_norm(x, 0).detach() L.dist(x, 2*x)
@@ -34,7 +34,7 @@ L.rot90(x, 2) L.rot90(x, 3) L.rot90(x, -1, (1, 0)) L.rot90(x, 0) x.repeat(2, 3) 
 L.repeat_interleave(x, 2, 1) L.repeat_interleave(x, L.tensor([1,0,2]), 0) L.tril(x) L.triu(x, 1) L.tril(x, -1)
 L.diag(x) L.diag(x, 1) L.diag(v) L.diag(v, -1) L.diagflat(v) L.diag_embed(x) L.diag_embed(x, 1, 0, 2) L.trace(x)
 L.diagonal_scatter(x, v[:3]) L.slice_scatter(x, y[:, 1:3], 1, 1, 3) L.slice_scatter(x, y[:2], 0, 0, 3, 2)
-L.select_scatter(x, v, 0, 1) L.as_strided_scatter(x, y[:2, :2], (2, 2), (1, 2)).detach() L.hstack([x, y])
+L.select_scatter(x, v, 0, 1) L.as_strided_scatter(x.contiguous(), y[:2, :2], (2, 2), (1, 2)).detach() L.hstack([x, y])
 L.vstack([x, y]) L.dstack([x, y]) L.column_stack([v, v]) L.row_stack([v, v]) L.hstack([v, v]) L.vstack([v, v])
 L.dstack([v, v]) L.block_diag(x, v) L.block_diag(x, y) L.broadcast_tensors(x, v) L.meshgrid(v, v, indexing='ij')
 L.meshgrid(v, x[0], indexing='xy') L.cartesian_prod(v, v) L.combinations(v) L.combinations(v, 3)
@@ -66,7 +66,7 @@ L.histogram(x.detach(), 4, range=(-1., 1.), density=True) L.searchsorted(v.detac
 L.bucketize(x.detach(), v.detach().sort()[0], right=True)
 L.searchsorted(x.detach().sort(1)[0], y.detach(), side='right') L.isin(x.detach(), v.detach()) L.argsort(x, 1)
 L.argsort(x, 0, True) L.view_copy(x, (4, 3)) L.stack([x, y], 1) L.channel_shuffle(L.reshape(x, (1, 4, 3)), 2)
-L.squeeze_copy(x) L.unbind_copy(x) L.inverse(x[:, :3]+3*L.eye(3,dtype=x.dtype))
+L.constant_pad_nd(x, (1, 2, -1, 1), 0.5) x.hardshrink(0.4) L.squeeze_copy(x) L.unbind_copy(x) L.inverse(x[:, :3]+3*L.eye(3,dtype=x.dtype))
 L.bilinear(x, y, L.stack([x.T @ y, y.T @ x]), v[:2]) L.expand_copy(v, (3, 4)) L.sum(x.flatten().tile(3))
 """
 # a batch b (2, 3, 4), c (2, 4, 5), d (3, 5)
@@ -119,7 +119,7 @@ L.deg2rad(i) L.logit(i * 0.1) L.isposinf(i) L.isreal(i) L.eye(3) L.tril_indices(
 L.logspace(0, 2, 5) L.atleast_2d(w) L.vander(w) L.outer(w, w) L.einsum('ij,ij->i', i, j) L.cov(i) L.hann_window(8)
 L.hamming_window(7, False) L.blackman_window(9) L.bartlett_window(8) L.kaiser_window(8) L.scalar_tensor(3)
 L.asarray([1, 2]) L.broadcast_shapes((2, 1), (3,)) L.fft.fftfreq(5) L.fft.rfftfreq(6, 0.5) L.fft.fftshift(w)
-L.fft.ifftshift(i) L.isneginf(i) L.nan_to_num(i) L.mvlgamma(j.float() + 3, 2)
+L.fft.ifftshift(i) L.special.zeta(j.double() + 1, j.double()) L.isneginf(i) L.nan_to_num(i) L.mvlgamma(j.float() + 3, 2)
 L.special.chebyshev_polynomial_t(i.float()*0.1, j) L.special.chebyshev_polynomial_v(i.float()*0.1, j)
 L.special.hermite_polynomial_h(i.float(), j) L.special.laguerre_polynomial_l(i.float(), j)
 L.special.legendre_polynomial_p(i.float() * 0.1, j) L.special.bessel_j0(i.double()) L.special.bessel_y1(j.double())
@@ -136,6 +136,9 @@ L.fft.irfftn(L.fft.rfftn(x), (2, 8)) L.fft.hfft2(x) L.fft.ihfft2(x) L.fft.hfftn(
 L.fft.rfft(x).angle() L.fft.rfft(x).real L.fft.rfft(x).imag L.real(L.fft.fft(x)) L.view_as_real(L.fft.rfft(x))
 L.complex(x, x + 1) L.polar(x.abs(), x) L.conj(L.complex(x, x+1)) L.fft.fft(L.complex(x, x+1))
 L.fft.ifft(L.complex(x, x+1), 5) L.abs(L.complex(x, x+1)) L.view_as_complex(x.reshape(2, 4, 2)) L.fft.fftshift(x)
+(L.fft.fft(x) * L.fft.fft(x + 1)) (L.fft.fft(x) / L.complex(x, x + 2)) (L.complex(x, x) + 2.0) (L.complex(x, x) - x)
+L.complex(x, x + 1).sum(0) L.complex(x, x + 1).mean() -L.complex(x, x) L.complex(x, x + 1).exp() L.complex(x, x + 1).sqrt()
+L.fft.irfft(L.fft.rfft(x) * L.fft.rfft(x * x)) (L.complex(x, x) @ L.complex(x, x + 1).T) (L.complex(x, x) * 2j) (L.complex(x, x + 1) ** 2)
 L.stft(x, 4, return_complex=True) L.stft(x, 4, 2, window=L.hann_window(4, dtype=x.dtype), return_complex=True)
 L.istft(L.stft(x, 4, 1, window=L.hann_window(4, dtype=x.dtype), return_complex=True), 4, 1, window=L.hann_window(4, dtype=x.dtype))
 L.stft(x, 4, center=False, onesided=False, return_complex=True)
@@ -165,4 +168,25 @@ L.diag_embed(x, 0, 1, 1) L.fliplr(v) L.cumsum('a', 0) i.sinc_() L.linalg.multi_d
 L.linalg.matrix_norm(x, 'abc') L.pdist(b) L.stft(x, 4) L.renorm(x, 2, 7, 1.0) L.channel_shuffle(x, 3) L.isin(x)
 L.unique(x, dim=5) L.linalg.tensorinv(x, 0) L.linalg.lstsq(x, v[:2]) L.dot(x, x) x.resize_(-2) L.slice_scatter(x, v)
 L.median(x, 'a')
+"""
+# of those above, twice differentiated
+SECOND = """
+L.cumsum(x, 0) L.cumprod(x, 1) L.logcumsumexp(x, 1) L.sort(x, 1) L.topk(x, 2) L.median(x, 1) L.max(x, 1)
+L.roll(x, 5, 1) L.flip(x, (0,)) L.triu(x, 1) L.var(x, 1) L.std(x, 0, keepdim=True) L.var_mean(x, 1) L.norm(x, 3)
+L.norm(x) L.logit(x) L.digamma(x) L.special.i1(x) L.special.erfcx(x) L.special.ndtri(x) L.linalg.inv(a)
+L.linalg.solve(a, r) L.linalg.cholesky(s) L.linalg.det(a) L.linalg.slogdet(a) L.linalg.matrix_exp(a)
+L.linalg.svdvals(t) L.linalg.eigvalsh(s) L.linalg.qr(t) L.linalg.pinv(t) L.linalg.solve_triangular(a, r, upper=True)
+L.linalg.lu(a) L.einsum('ij,kj->ik', x, y) L.cdist(x, y) L.fft.fft(x).abs() L.fft.irfft(L.fft.rfft(x), 7)
+L.quantile(x, 0.3, 1) L.kron(x, y) L.diag_embed(x) L.linalg.vector_norm(x, 3, 1) L.cummax(x, 1)
+"""
+# in half precision
+HALF = """
+L.cumsum(x, 0) L.sort(x, 1) L.topk(x, 2) L.max(x, 1) L.flip(x, (0,)) L.triu(x, 1) L.roll(x, 1)
+L.std(x, 0, keepdim=True) L.softmax(x, 1) L.einsum('ij,kj->ik', x, y) L.norm(x) L.median(x, 1) L.logaddexp(x, y)
+L.fmax(x, y)
+"""
+# the same bits for any number of threads
+THREADS = """
+L.sort(x, 0) L.topk(x, 40, 0) L.cumsum(x, 0) L.cumprod(x, 1) L.median(x, 0) L.flip(x, (0,)) L.std(x)
+L.einsum('ij,kj->ik', x, x) L.cdist(x, x)
 """

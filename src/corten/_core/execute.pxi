@@ -294,6 +294,8 @@ cdef object execute_any(Op op, PyObject **slot):
     if kernel == NULL:
         kernel = op.find(run_dt)
         if kernel == NULL:
+            if CATEGORY[run_dt] == 3 and op.name + "_complex" in REGISTRY and not op.inplace:
+                return execute(<Op>REGISTRY[op.name + "_complex"], slot)   # declared apart: its gradients conjugate
             raise NotImplementedError(f"[{op.name}] there is no kernel for {DTYPES[run_dt].name}")
     results = PyTuple_New(op.n_out) if op.n_out > 1 else None
     for k in range(op.n_out):

@@ -1,25 +1,22 @@
 """The op declarations, one module a family. Importing this package fills the registry."""
 
 from corten._core import core
-from corten.ops import (  # noqa: F401  # noqa: F401  (these stand on the ones above)
+from corten.ops import (  # noqa: F401
     activation,
     attention,
     compare,
     complex,
-    composite,
     conv,
     create,
     einsum,
     elementary,
-    factor,
-    fourier,
     indexing,
     inspect,
-    linalg,
+    later,
     loss,
     matmul,
-    matrix,
     norm,
+    pieces,
     pointwise,
     pooling,
     random,
@@ -27,12 +24,10 @@ from corten.ops import (  # noqa: F401  # noqa: F401  (these stand on the ones a
     reduce,
     scan,
     shape,
-    signal,
     sort,
-    special,
     statistics,
     view,
-)  # isort: skip
+)
 from corten.ops.declare import FUNCTIONS, op
 
 __all__ = ["FUNCTIONS", "op"]

@@ -9,6 +9,7 @@ from corten._core import core
 from corten.ops.composite import FLOAT32, FLOAT64, composite, from_array, is_tensor
 from corten.ops.declare import FUNCTIONS, op
 from corten.ops.pointwise import abs_, where
+from corten.ops.reduce import axes, count, spread
 from corten.ops.view import select, stack, to_dtype
 from corten.tensor import Tensor
 
@@ -132,6 +133,79 @@ for _name in ("abs", "absolute"):
     setattr(Tensor, _name, absolute)
 
 
+core.REGISTRY["real"] = real  # what a cast to a real dtype is, to the tape
+
+# ---- arithmetic: each op's twin for complex operands, by NumPy. A gradient is dL/da + i dL/db, so factors are conjugated.
+
+
+def number(x: Any) -> Any:
+    """A tensor as an array, a number as it is."""
+    return x.detach().numpy() if is_tensor(x) else x
+
+
+def twin(name: str, inputs: str, compute: Any, vjp: Any = None) -> Any:
+    """The form of an op that complex operands take."""
+
+    def impl(*args: Any) -> Any:
+        import numpy as np
+
+        with np.errstate(all="ignore"):
+            made = np.asarray(compute(np, *(number(a) for a in args)))
+        kinds = [a.dtype for a in args if is_tensor(a)]
+        single = all(k.itemsize <= 8 and k is not FLOAT64 or not (k.is_floating_point or k.is_complex) for k in kinds)
+        return from_array(made.astype(np.complex64) if single and made.dtype == np.complex128 else made)
+
+    return op(f"{name}_complex({inputs}) -> out", impl=impl, vjp=vjp, function=False, sums_down=True,
+              meta=lambda *args: core.empty(tuple(FUNCTIONS["broadcast_shapes"](*[a.shape for a in args if is_tensor(a)])),
+                                            dtype=COMPLEX64, device="meta"),
+              doc=f"{name} of complex numbers.")  # fmt: skip
+
+
+def bar(x: Any) -> Any:
+    """The conjugate of a tensor or number."""
+    return conj(x) if is_tensor(x) else x.conjugate()
+
+
+twin("add", "input, other", lambda np, a, b: a + b, (lambda g: g, lambda g: g))
+twin("sub", "input, other", lambda np, a, b: a - b, (lambda g: g, lambda g: -g))
+twin("mul", "input, other", lambda np, a, b: a * b, (lambda g, other: g * bar(other), lambda g, input: g * bar(input)))
+twin("div", "input, other", lambda np, a, b: np.divide(a, b),
+     (lambda g, other: g / bar(other), lambda g, other, out: -g * bar(out / other)))  # fmt: skip
+twin("neg", "input", lambda np, a: -a, lambda g: -g)
+twin("square", "input", lambda np, a: a * a, lambda g, input: g * bar(2 * input))
+twin("reciprocal", "input", lambda np, a: 1 / a, lambda g, out: -g * bar(out * out))
+twin("exp", "input", lambda np, a: np.exp(a), lambda g, out: g * bar(out))
+twin("log", "input", lambda np, a: np.log(a), lambda g, input: g / bar(input))
+twin("sqrt", "input", lambda np, a: np.sqrt(a), lambda g, out: g / bar(2 * out))
+twin("sin", "input", lambda np, a: np.sin(a), lambda g, input: g * bar(input.cos()))
+twin("cos", "input", lambda np, a: np.cos(a), lambda g, input: -g * bar(input.sin()))
+twin("pow", "input, exponent", lambda np, a, p: np.power(a, p),
+     (lambda g, input, exponent: g * bar(exponent * input ** (exponent - 1)),
+      lambda g, input, out: g * bar(out * input.log())))  # fmt: skip
+twin("eq", "input, other", lambda np, a, b: a == b)
+twin("ne", "input, other", lambda np, a, b: a != b)
+twin("where", "condition: mask, input, other", lambda np, m, a, b: np.where(m, a, b),
+     (None, lambda g, condition: where(condition, g, 0.0), lambda g, condition: where(condition, 0.0, g)))  # fmt: skip
+
+
+def along(name: str, scale: Any) -> None:
+    """A sum or mean of complex numbers."""
+
+    def impl(x: Any, dim: Any, keepdim: bool, dtype: Any = None) -> Any:
+        import numpy as np
+
+        return from_array(np.asarray(getattr(np, name)(number(x), axis=tuple(axes(dim, x.ndim)), keepdims=bool(keepdim))))
+
+    op(f"{name}_complex(input, dim: any = None, keepdim: any = False, dtype: any = None) -> out", impl=impl, function=False,
+       meta=lambda x, dim, keepdim, dtype: core.REGISTRY[name](core.empty(x.shape, device="meta"), dim, keepdim).to(x.dtype),
+       vjp=lambda g, input_shape, dim, keepdim: spread(scale(g, input_shape, dim), input_shape, dim, keepdim),
+       doc=f"{name.capitalize()} of complex numbers.")  # fmt: skip
+
+
+along("sum", lambda g, shape, dim: g)
+along("mean", lambda g, shape, dim: g / count(shape, dim))
+
+
 def is_zero_imaginary(input: Any) -> Any:
     """Whether the imaginary part is 0, element by element."""
     return imag(input) == 0 if input.is_complex() else input == input if not input.is_floating_point() else core.ones_like(
@@ -153,6 +227,8 @@ def _convert(name: str, dtype: Any) -> None:
     setattr(Tensor, name, convert)
 
 
+for _name, _view in {"view_as_real": view_as_real, "view_as_complex": view_as_complex}.items():
+    FUNCTIONS[_name + "_copy"] = lambda input, _view=_view: _view(input).clone()
 _convert("cfloat", COMPLEX64)
 _convert("cdouble", COMPLEX128)
 
@@ -164,5 +240,5 @@ def _set_part(self: Any, which: int, value: Any) -> None:
 Tensor.real = property(real, lambda self, value: self.copy_(value) if not self.is_complex() else _set_part(self, 0, value),
                        doc="Real part, as a view.")  # fmt: skip
 Tensor.imag = property(imag, lambda self, value: _set_part(self, 1, value), doc="Imaginary part, as a view.")
-Tensor.H = property(lambda self: conj(self.T), doc="The conjugate transpose of a matrix.")
+setattr(Tensor, "H", property(lambda self: conj(self.T), doc="The conjugate transpose of a matrix."))  # noqa: B010
 Tensor.mH = property(lambda self: conj(self.transpose(-2, -1)), doc="The last two dimensions exchanged, conjugated.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -54,7 +53,7 @@ def of_tensors(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
             return fn(*args, **kw)
         except AttributeError:
             first = args[0] if args else next(iter(kw.values()), None)
-            if isinstance(first, core.TensorBase) or isinstance(first, (list, tuple)):
+            if isinstance(first, (core.TensorBase, list, tuple)):
                 raise
             raise TypeError(f"[{name}] got {type(first).__name__}, expected a tensor") from None
 
@@ -98,7 +97,7 @@ def composite(
     def publish(f: Callable[..., Any]) -> Callable[..., Any]:
         label = name or f.__name__
         checked = of_tensors(f, label) if method else f
-        public = with_out(checked, label) if out and "out" not in inspect.signature(f).parameters else checked
+        public = with_out(checked, label) if out and "out" not in f.__code__.co_varnames else checked
         twin = in_place(f, label) if inplace else None
         for n in (label, *alias):
             if function:

@@ -221,7 +221,7 @@ def outer(input: Any, vec2: Any) -> Any:
 @composite(method=False)
 def chain_matmul(*matrices: Any) -> Any:
     """Product of several matrices, in the cheapest order."""
-    from corten.linalg import multi_dot
+    from corten.ops.matrix import multi_dot
 
     items = matrices[0] if len(matrices) == 1 and isinstance(matrices[0], (tuple, list)) else matrices
     return items[0] if len(items) == 1 else multi_dot(items)

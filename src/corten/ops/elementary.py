@@ -8,6 +8,7 @@ from typing import Any
 
 from corten import return_types
 from corten._core import core
+from corten.ops.activation import ACTIVATIONS, log_softmax_op, softmax_op
 from corten.ops.composite import (
     BOOL,
     FLOAT64,
@@ -246,6 +247,35 @@ def comparison_in_place(name: str) -> Any:
 for _name in ("eq", "ne", "lt", "le", "gt", "ge", "not_equal", "less", "less_equal", "greater", "greater_equal",
               "logical_and", "logical_or", "logical_xor", "logical_not"):  # fmt: skip
     comparison_in_place(_name)
+
+
+@composite(out=True)
+def softmax(input: Any, dim: int, dtype: Any = None) -> Any:
+    """Exponentials divided by their sum along a dimension.
+
+    Examples
+    --------
+    >>> import corten
+    >>> corten.softmax(corten.tensor([0.0, 0.0]), 0)
+    tensor([0.5000, 0.5000])
+    """
+    return softmax_op(input if dtype is None else input.to(dtype), dim)
+
+
+@composite(out=True)
+def log_softmax(input: Any, dim: int, dtype: Any = None) -> Any:
+    """Logarithm of softmax, without overflow."""
+    return log_softmax_op(input if dtype is None else input.to(dtype), dim)
+
+
+for _name in ("celu", "selu", "threshold"):
+    FUNCTIONS[_name + "_"] = in_place(ACTIVATIONS[_name], _name)
+
+
+@composite(function=False)
+def hardshrink(input: Any, lambd: float = 0.5) -> Any:
+    """Values within [-lambda, lambda] set to zero."""
+    return ACTIVATIONS["hardshrink"](input, lambd=lambd)
 
 
 # ---- integers

@@ -201,7 +201,8 @@ def matrix_power(A: Any, n: int) -> Any:  # noqa: N803
         return matrix_power(inv(A), -n)
     if n == 0:
         return identity(A.shape[-1], A).expand(A.shape).clone()
-    out, base = None, A
+    out: Any = None
+    base = A
     while n:
         if n & 1:
             out = base if out is None else mm(out, base)
@@ -347,7 +348,7 @@ def pca_lowrank(A: Any, q: int | None = None, center: bool = True, niter: int = 
 def lobpcg(A: Any, k: int | None = None, B: Any = None, X: Any = None, n: int | None = None, iK: Any = None,  # noqa: N803
            niter: int | None = None, tol: float | None = None, largest: bool | None = None, method: str | None = None,
            tracker: Any = None, ortho_iparams: Any = None, ortho_fparams: Any = None, ortho_bparams: Any = None) -> Any:  # fmt: skip
-    """The k largest or smallest eigenvalues and vectors of a symmetric matrix by SciPy's locally optimal conjugate gradients; no gradient."""
+    """The k largest or smallest eigenvalues and vectors of a symmetric matrix, by SciPy's LOBPCG; no gradient."""
     import numpy as np
     import scipy.sparse.linalg
 

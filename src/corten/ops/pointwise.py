@@ -21,6 +21,12 @@ def gradient_kernel(name: str, *inputs: str, attrs: str = "") -> Op:
     return REGISTRY[made]
 
 
+def pair_gradient(name: str, *inputs: str) -> Callable[..., Any]:
+    """The native gradient of one operand of an op of two: ``name(g, inputs...)``."""
+    op(f"{name}(g, {', '.join(inputs)}) -> dx", shape="broadcast", kernel=name, function=False, sums_down=False)
+    return REGISTRY[name]
+
+
 def unary(
     name: str,
     vjp: Callable[..., Any] | None,
@@ -58,9 +64,11 @@ mul = op(
     reference=lambda xp, input, other: xp.multiply(input, other),
     doc="Product, element by element: :math:`a b`. Shapes broadcast.",
 )  # fmt: skip
+div_grad_b = pair_gradient("div_grad_b", "quotient", "b")
 true_divide = op(
     "div(input, other) -> out", shape="broadcast", dtype="float", kernel="div", function=False,
     vjp=(lambda g, other: g / other, lambda g, other, out: -g * out / other),
+    vjp_fused=lambda g, other, out, needs: (g / other if needs[0] else None, div_grad_b(g, out, other) if needs[1] else None),
     reference=lambda xp, input, other: xp.true_divide(input, other),
     doc="Quotient, element by element: :math:`a / b`. Shapes broadcast.",
 )  # fmt: skip
@@ -109,15 +117,21 @@ fmod = op(
     reference=lambda xp, input, other: xp.fmod(input, other),
     doc="C's remainder, element by element: it has the sign of the dividend.",
 )  # fmt: skip
+maximum_grad = pair_gradient("maximum_grad", "mine", "other")
 maximum = op(
     "maximum(input, other) -> out", shape="broadcast", kernel="maximum", method=True,
+    vjp_fused=lambda g, input, other, needs: (maximum_grad(g, input, other) if needs[0] else None,
+                                              maximum_grad(g, other, input) if needs[1] else None),
     vjp=(lambda g, input, other: g * extreme_share(input > other, input == other),
          lambda g, input, other: g * extreme_share(other > input, input == other)),
     reference=lambda xp, input, other: xp.maximum(input, other),
     doc="Larger of two, element by element; NaN when either is. Equal ones share the gradient.",
 )  # fmt: skip
+minimum_grad = pair_gradient("minimum_grad", "mine", "other")
 minimum = op(
     "minimum(input, other) -> out", shape="broadcast", kernel="minimum", method=True,
+    vjp_fused=lambda g, input, other, needs: (minimum_grad(g, input, other) if needs[0] else None,
+                                              minimum_grad(g, other, input) if needs[1] else None),
     vjp=(lambda g, input, other: g * extreme_share(input < other, input == other),
          lambda g, input, other: g * extreme_share(other < input, input == other)),
     reference=lambda xp, input, other: xp.minimum(input, other),
@@ -190,12 +204,24 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
 
 # ---- powers, exponentials, logarithms
 
+pow_grad_base = pair_gradient("pow_grad_base", "base", "exponent")
+op("pow_grad_exponent(g, base, exponent, power) -> dx", shape="broadcast", kernel="pow_grad_exponent", function=False, sums_down=False)
+
+
+def pow_fused(g: Any, input: Any, exponent: Any, out: Any, needs: Any) -> Any:
+    """Both gradients in one pass each; of a number's power by the few products that it takes."""
+    first = None
+    if needs[0]:
+        first = g * pow_slope(input, exponent) if isinstance(exponent, (int, float)) else pow_grad_base(g, input, exponent)
+    return first, REGISTRY["pow_grad_exponent"](g, input, exponent, out) if needs[1] else None
+
+
 pow_ = op(
     "pow(input, exponent) -> out", shape="broadcast", kernel="pow", method=True, inplace=True,
     vjp=(lambda g, input, exponent: g * pow_slope(input, exponent),
          lambda g, input, exponent, out: g * where(((input == 0) & (exponent >= 0)) if hasattr(exponent, "dtype")
                                                    else (input == 0), 0.0, out * input_log(input))),
-    reference=lambda xp, input, exponent: xp.power(input, exponent),
+    vjp_fused=pow_fused, reference=lambda xp, input, exponent: xp.power(input, exponent),
     doc="Power, element by element: :math:`x^p`. Shapes broadcast.",
 )  # fmt: skip
 
@@ -219,17 +245,17 @@ rsqrt = unary("rsqrt", lambda g, out: g * (-0.5 * out * out * out), lambda xp, i
 exp = unary("exp", lambda g, out: g * out, lambda xp, input: xp.exp(input),
             "Exponential, element by element: :math:`e^x`.")  # fmt: skip
 exp2 = unary("exp2", lambda g, out: g * out * math.log(2), lambda xp, input: xp.exp2(input),
-             "Power of two, element by element: :math:`2^x`.")  # fmt: skip
+             "Power of two, element by element: :math:`2^x`.", saves="out")  # fmt: skip
 expm1 = unary("expm1", lambda g, out: g * (out + 1), lambda xp, input: xp.expm1(input),
-              "Exponential less one, accurate near 0: :math:`e^x - 1`.")  # fmt: skip
+              "Exponential less one, accurate near 0: :math:`e^x - 1`.", saves="out")  # fmt: skip
 log = unary("log", lambda g, input: g / input, lambda xp, input: xp.log(input),
             "Natural logarithm, element by element.")  # fmt: skip
 log2 = unary("log2", lambda g, input: g / (input * math.log(2)), lambda xp, input: xp.log2(input),
-             "Logarithm to base 2, element by element.")  # fmt: skip
+             "Logarithm to base 2, element by element.", saves="input")  # fmt: skip
 log10 = unary("log10", lambda g, input: g / (input * math.log(10)), lambda xp, input: xp.log10(input),
-              "Logarithm to base 10, element by element.")  # fmt: skip
+              "Logarithm to base 10, element by element.", saves="input")  # fmt: skip
 log1p = unary("log1p", lambda g, input: g / (input + 1), lambda xp, input: xp.log1p(input),
-              "Logarithm of one more, accurate near 0: :math:`\\log(1 + x)`.")  # fmt: skip
+              "Logarithm of one more, accurate near 0: :math:`\\log(1 + x)`.", saves="input")  # fmt: skip
 
 # ---- trigonometric and hyperbolic
 
@@ -257,9 +283,12 @@ acosh = unary("acosh", lambda g, input: g * rsqrt(input * input - 1), lambda xp,
               "Inverse hyperbolic cosine, element by element.", saves="input", alias=("arccosh",))  # fmt: skip
 atanh = unary("atanh", lambda g, input: g / (1 - input * input), lambda xp, input: xp.arctanh(input),
               "Inverse hyperbolic tangent, element by element.", saves="input", alias=("arctanh",))  # fmt: skip
+atan2_grad_a, atan2_grad_b = pair_gradient("atan2_grad_a", "a", "b"), pair_gradient("atan2_grad_b", "a", "b")
 atan2 = op(
     "atan2(input, other) -> out", shape="broadcast", dtype="float", kernel="atan2", method=True, inplace=True,
     alias=("arctan2",),
+    vjp_fused=lambda g, input, other, needs: (atan2_grad_a(g, input, other) if needs[0] else None,
+                                              atan2_grad_b(g, input, other) if needs[1] else None),
     vjp=(lambda g, input, other: g * other / (input * input + other * other),
          lambda g, input, other: -g * input / (input * input + other * other)),
     reference=lambda xp, input, other: xp.arctan2(input, other),
@@ -293,26 +322,31 @@ erfinv = unary("erfinv", lambda g, out: g * (SQRT_PI / 2) * exp(out * out),
 lgamma = unary("lgamma", lambda g, input: g * digamma(input),
                lambda xp, input: __import__("scipy.special", fromlist=["gammaln"]).gammaln(input),
                "Logarithm of the absolute value of the gamma function.")  # fmt: skip
-digamma = unary("digamma", lambda g, input: g * trigamma(input), lambda xp, input: __import__("scipy.special", fromlist=["digamma"]).digamma(input),
-                "Derivative of the logarithm of the gamma function.")  # fmt: skip
+digamma = unary("digamma", lambda g, input: g * trigamma_op(input),
+                lambda xp, input: __import__("scipy.special", fromlist=["digamma"]).digamma(input),
+                "Derivative of the logarithm of the gamma function.", saves="input")  # fmt: skip
 
 
-def trigamma(x: Any) -> Any:
-    """Derivative of the digamma function, which another module declares."""
-    return FUNCTIONS["polygamma"](1, x)
+trigamma_op = op("trigamma(input) -> out", dtype="float", kernel="trigamma", function=False,
+                 vjp=lambda g, input: g * FUNCTIONS["polygamma"](2, input),
+                 reference=lambda xp, input: __import__("scipy.special", fromlist=["polygamma"]).polygamma(1, input),
+                 doc="Second derivative of the logarithm of the gamma function.")  # fmt: skip
 
 
 # ---- limits
 
+clamp_grad = gradient_kernel("clamp", "input", attrs="min: float, max: float")
 clamp_range = op(
     "clamp_range(input, *, min: float, max: float) -> out", shape="same", kernel="clamp", function=False,
     vjp=lambda g, input, min, max: g * ((input >= min) & (input <= max)),
+    vjp_fused=lambda g, input, min, max: clamp_grad(g, input, min=min, max=max),
     reference=lambda xp, input, min, max: xp.clip(input, min, max),
     doc="Values limited to [min, max]; NaN stays.",
 )  # fmt: skip
+nan_to_num_grad = gradient_kernel("nan_to_num", "input")
 nan_to_num_op = op(
     "nan_to_num_op(input, *, nan: float, posinf: float, neginf: float) -> out", shape="same", kernel="nan_to_num",
-    function=False, vjp=lambda g, input: g * input.isfinite(),
+    function=False, vjp=lambda g, input: g * input.isfinite(), vjp_fused=lambda g, input: nan_to_num_grad(g, input),
     reference=lambda xp, input, nan, posinf, neginf: xp.nan_to_num(input, nan=nan, posinf=posinf, neginf=neginf),
     doc="NaN and infinities replaced.",
 )  # fmt: skip
@@ -396,6 +430,9 @@ def minimum_keep(x: Any, high: Any) -> Any:
     return where(x <= high, x, high) if hasattr(high, "dtype") else minimum(x, high)
 
 
+LIMITS: dict[Any, tuple[float, float]] = {}  # largest and smallest number of each dtype, once asked for
+
+
 @function(method=True)
 def nan_to_num(input: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
     """NaN and infinities replaced; None stands for the largest and smallest finite number.
@@ -410,9 +447,10 @@ def nan_to_num(input: Any, nan: float = 0.0, posinf: float | None = None, neginf
 
     if not input.is_floating_point():
         return input.clone()
-    limit = finfo(input.dtype)
-    return nan_to_num_op(input, nan=nan, posinf=limit.max if posinf is None else posinf,
-                         neginf=limit.min if neginf is None else neginf)  # fmt: skip
+    if posinf is None or neginf is None:
+        limit = LIMITS.get(input.dtype) or LIMITS.setdefault(input.dtype, (finfo(input.dtype).max, finfo(input.dtype).min))
+        posinf, neginf = limit[0] if posinf is None else posinf, limit[1] if neginf is None else neginf
+    return nan_to_num_op(input, nan=nan, posinf=posinf, neginf=neginf)
 
 
 @function(method=True)

@@ -89,9 +89,8 @@ def extreme(name: str, numpy_name: str, doc: str) -> Any:
               doc=doc)  # fmt: skip
 
     def run(input: Any, dim: Any = (), keepdim: bool = False) -> Any:
-        shape = tuple(input.shape)
-        if any(shape[d] == 0 for d in axes(dim, len(shape))):
-            raise IndexError(f"[{name}] {shape} has no elements along dimension {dim}")
+        if input.numel() == 0 and any(input.shape[d] == 0 for d in axes(dim, input.ndim)):
+            raise IndexError(f"[{name}] {tuple(input.shape)} has no elements along dimension {dim}")
         return made(input, dim, keepdim)
 
     run.__name__, run.__doc__ = name, doc

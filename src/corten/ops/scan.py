@@ -11,16 +11,11 @@ from corten.ops.declare import op
 from corten.ops.sort import narrowed, placed, shape_twice
 from corten.ops.view import cat, core_wrap, narrow_op, view_op
 
-
-def cumsum_from_end(g: Any, dim: int) -> Any:
-    """Sums of an element and all after it."""
-    return cumsum_op(g.flip(dim), dim).flip(dim) if g.ndim else g
-
-
-cumsum_op = op("cumsum_op(input, dim: dim) -> out", shape="same", kernel="cumsum", function=False,
-               vjp=lambda g, dim: cumsum_from_end(g, dim),
-               reference=lambda xp, input, dim: xp.cumsum(input, dim) if input.ndim else input,
-               doc="Sums of all elements up to each one, along a dimension.")  # fmt: skip
+cumsum_op = op("cumsum_op(input, dim: dim, reverse: bool = False) -> out", shape="same", kernel="cumsum", function=False,
+               vjp=lambda g, dim, reverse: cumsum_op(g, dim, not reverse),
+               reference=lambda xp, input, dim, reverse: input if input.ndim == 0 else
+               xp.flip(xp.cumsum(xp.flip(input, dim), dim), dim) if reverse else xp.cumsum(input, dim),
+               doc="Sums of all elements up to each one along a dimension, or of those from it on.")  # fmt: skip
 
 
 def cumprod_vjp(g: Any, input: Any, out: Any, dim: int) -> Any:
@@ -28,7 +23,7 @@ def cumprod_vjp(g: Any, input: Any, out: Any, dim: int) -> Any:
     if input.ndim == 0:
         return g
     if bool((input.detach() != 0).all()):
-        return cumsum_from_end(g * out, dim) / input
+        return cumsum_op(g * out, dim, True) / input
     d = core_wrap(dim, input.ndim)
     pieces = []
     for i in range(input.shape[d]):  # the running product from i on, without the factor i
@@ -80,7 +75,7 @@ def running_extreme(name: str) -> Any:
     kind = getattr(return_types, name)
 
     def run(input: Any, dim: int) -> Any:
-        return narrowed(kind, *made(widened(input), dim), input.dtype)
+        return narrowed(kind, made(widened(input), dim), input.dtype)
 
     run.__name__ = run.__qualname__ = name
     run.__doc__ = (

@@ -64,8 +64,9 @@ topk_op = op("topk_op(input, k: int, dim: dim, largest: bool) -> values, indices
              doc="The k largest (or smallest) values in order, and where they were.")  # fmt: skip
 
 
-def narrowed(kind: Any, values: Any, indices: Any, dtype: Any) -> Any:
+def narrowed(kind: Any, pair: Any, dtype: Any) -> Any:
     """A named pair, its values in the dtype that came in."""
+    values, indices = pair
     return kind((values if values.dtype is dtype else values.to(dtype), indices))
 
 
@@ -85,7 +86,7 @@ def sort(input: Any, dim: int = -1, descending: bool = False, *, stable: bool = 
     >>> corten.sort(corten.tensor([3.0, 1.0, 2.0])).indices
     tensor([1, 2, 0])
     """
-    return narrowed(return_types.sort, *sort_op(widened(input), dim, descending), input.dtype)
+    return narrowed(return_types.sort, sort_op(widened(input), dim, descending), input.dtype)
 
 
 @composite
@@ -114,7 +115,7 @@ def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool =
     k = int(k)
     if not 0 <= k <= n:
         raise RuntimeError(f"[topk] got k={k} for a dimension of size {n}, expected 0 to {n}")
-    return narrowed(return_types.topk, *topk_op(widened(input), k, dim, largest), input.dtype)
+    return narrowed(return_types.topk, topk_op(widened(input), k, dim, largest), input.dtype)
 
 
 # ---- extremes and ranks, with indices
@@ -193,14 +194,26 @@ def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> Any
     return return_types.aminmax((FUNCTIONS["amin"](input, dims, keepdim), FUNCTIONS["amax"](input, dims, keepdim)))
 
 
-def at_rank(kind: Any, input: Any, rank: Any, dim: int, keepdim: bool) -> Any:
-    """The values of one rank (an int, or a tensor that fits) along a dimension, of a stable sort."""
+def without(x: Any, dim: int, rank: int) -> Any:
+    """The input's shape with 1 at a dimension, twice."""
+    shape = list(x)
+    if shape:
+        shape[dim] = 1
+    return shape, shape
+
+
+MEDIAN, NANMEDIAN = -1, -2  # ranks that depend on how many elements are numbers
+kth_op = op("kth(input, dim: dim, rank: int) -> values, indices", shape=without, dtype="same,int64", kernel="kth", function=False,
+            vjp=lambda g_values, indices, input_shape, dim: placed(g_values, indices, input_shape, dim),
+            doc="The value of one rank along a dimension and where it is, as a stable sort would order them.")  # fmt: skip
+
+
+def at_rank(kind: Any, input: Any, rank: int, dim: int, keepdim: bool) -> Any:
+    """The values of one rank along a dimension."""
     if input.ndim == 0:
         return kind((input.clone(), core.zeros((), dtype=INT64)))
     d = core_wrap(dim, input.ndim)
-    order = sort_op(widened(input.detach()), d, False)[1]
-    index = core._narrow(order, d, rank, 1).contiguous() if isinstance(rank, int) else picked(order, rank, d)
-    values = picked(widened(input), index, d)
+    values, index = kth_op(widened(input), d, rank)
     values = values if values.dtype is input.dtype else values.to(input.dtype)
     return kind((values, index) if keepdim else (select(values, d, 0), select(index, d, 0)))
 
@@ -229,17 +242,7 @@ def median_of(name: str, skip_nan: bool) -> Any:
         some(name, input, dim)
         if input.ndim == 0:
             return kind((input.clone(), core.zeros((), dtype=INT64)))
-        n = input.shape[dim]
-        if not input.is_floating_point():
-            return at_rank(kind, input, (n - 1) // 2, dim, keepdim)
-        bad = input.detach().isnan()
-        if skip_nan:
-            numbers = n - bad.sum(dim, keepdim=True)
-            rank = ((numbers - 1).clamp(min=0)).div(2, rounding_mode="floor")
-        else:
-            found = bad.any(dim, keepdim=True)
-            rank = found.to(INT64) * ((n - bad.sum(dim, keepdim=True)) - (n - 1) // 2) + (n - 1) // 2
-        return at_rank(kind, input, rank, dim, keepdim)
+        return at_rank(kind, input, NANMEDIAN if skip_nan else MEDIAN, dim, keepdim)
 
     run.__name__ = run.__qualname__ = name
     run.__doc__ = f"""The lower median of all elements, or along a dimension with its index{", NaN left out" if skip_nan else ""}.
@@ -322,7 +325,7 @@ def quantile_of(name: str, skip_nan: bool) -> Any:
         return out if probability.ndim else select(out, 0, 0)
 
     run.__name__ = run.__qualname__ = name
-    run.__doc__ = f"""Quantiles of all elements or along a dimension{", NaN left out" if skip_nan else ""}: ``q`` of [0, 1], one or a vector.
+    run.__doc__ = f"""Quantiles ``q``, one or a vector, of all elements or along a dimension{", NaN left out" if skip_nan else ""}.
 
     Examples
     --------

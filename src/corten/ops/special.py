@@ -7,11 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from corten._core import core
-from corten.ops.activation import log_softmax_op, softmax_op
 from corten.ops.composite import as_array, as_real, composite, from_array, in_place, is_tensor
 from corten.ops.declare import FUNCTIONS, op
-from corten.ops.elementary import logit, mvlgamma, sinc, times_log, xlogy
-from corten.ops.pointwise import digamma, erf, erfc, erfinv, exp, exp2, expm1, lgamma, log, log1p, where
+from corten.ops.elementary import log_softmax, logit, mvlgamma, sinc, softmax, times_log, xlogy
+from corten.ops.pointwise import digamma, erf, erfc, erfinv, exp, exp2, expm1, lgamma, log, log1p, trigamma_op, where
 from corten.ops.pointwise import round as round_
 from corten.ops.reduce import logsumexp_op
 from corten.ops.view import _sum_to_size as sum_to_size
@@ -182,7 +181,7 @@ polygamma_op = op("special_polygamma(input, n: any) -> out",
 def polygamma(n: int, input: Any) -> Any:
     if not isinstance(n, int) or n < 0:
         raise RuntimeError(f"[polygamma] got n={n}, expected an int from 0")
-    return polygamma_op(as_real(input), n)
+    return digamma(input) if n == 0 else trigamma_op(as_real(input)) if n == 1 else polygamma_op(as_real(input), n)
 
 
 publish(polygamma, "polygamma", "The n-th derivative of the digamma function.")
@@ -209,22 +208,11 @@ def xlog1py(input: Any, other: Any) -> Any:
     return times_log(input, float(other) + 1, lambda y: log1p(y - 1))
 
 
-def softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
-    return softmax_op(input if dtype is None else input.to(dtype), dim)
-
-
-def log_softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
-    return log_softmax_op(input if dtype is None else input.to(dtype), dim)
-
-
 publish(entr, "entr", "Entropy of each value: :math:`-x \\log x`.")
 publish(ndtr, "ndtr", "Standard normal distribution function.")
 publish(xlog1py, "xlog1py", ":math:`x \\log(1 + y)`, 0 where x is 0.")
-publish(softmax, "softmax", "Exponentials divided by their sum along a dimension.")
-publish(log_softmax, "log_softmax", "Logarithm of softmax, without overflow.")
-for _fn in (softmax, log_softmax):
-    composite(_fn)
-for _name, _fn in {"erf": erf, "erfc": erfc, "erfinv": erfinv, "exp2": exp2, "expm1": expm1, "log1p": log1p, "digamma": digamma,
-                   "psi": digamma, "gammaln": lgamma, "expit": FUNCTIONS["sigmoid"], "logit": logit, "sinc": sinc,
-                   "round": round_, "xlogy": xlogy, "multigammaln": mvlgamma, "logsumexp": logsumexp_op}.items():  # fmt: skip
-    SPECIAL[_name] = _fn
+SPECIAL.update({
+    "softmax": softmax, "log_softmax": log_softmax, "erf": erf, "erfc": erfc, "erfinv": erfinv, "exp2": exp2, "expm1": expm1,
+    "log1p": log1p, "digamma": digamma, "psi": digamma, "gammaln": lgamma, "expit": FUNCTIONS["sigmoid"], "logit": logit,
+    "sinc": sinc, "round": round_, "xlogy": xlogy, "multigammaln": mvlgamma, "logsumexp": logsumexp_op,
+})  # fmt: skip

@@ -85,7 +85,7 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dty
     if p is None or p == "fro":
         return vector_norm(input, 2, dim, keepdim, dtype=dtype)
     if p == "nuc":
-        from corten.linalg import matrix_norm
+        from corten.ops.matrix import matrix_norm
 
         return matrix_norm(input, "nuc", dim if dim is not None else (-2, -1), keepdim, dtype=dtype)
     return vector_norm(input, p, dim, keepdim, dtype=dtype)

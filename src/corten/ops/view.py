@@ -483,25 +483,32 @@ def type_as(input: Any, other: Any) -> Any:
 def _cat(tensors: Any, dim: int = 0) -> Any:
     if not tensors:
         raise RuntimeError("[cat] expected at least one tensor")
-    kept = [x for x in tensors if not (x.ndim == 1 and x.shape[0] == 0)] or list(tensors[:1])
-    first = kept[0]
+    first = tensors[0]
+    kept = tensors
+    if first.ndim == 1 or any(x.ndim != first.ndim for x in tensors):  # empty vectors count for nothing
+        kept = [x for x in tensors if not (x.ndim == 1 and x.shape[0] == 0)] or list(tensors[:1])
+        first = kept[0]
     if first.ndim == 0:
         raise RuntimeError("[cat] 0-d tensors cannot be concatenated; use stack()")
     d = core_wrap(dim, first.ndim, "cat")
     dtype = first.dtype
     for x in tensors:
-        dtype = core.promote_types(dtype, x.dtype)
-    shape = list(first.shape)
-    shape[d] = 0
+        if x.dtype is not dtype:
+            dtype = core.promote_types(dtype, x.dtype)
+    shape, total, sizes = list(first.shape), 0, []
+    around = (shape[:d], shape[d + 1 :])
     for x in kept:
-        if x.ndim != first.ndim or any(a != b for i, (a, b) in enumerate(zip(x.shape, first.shape, strict=True)) if i != d):
+        own = list(x.shape)
+        if len(own) != len(shape) or (own[:d], own[d + 1 :]) != around:
             raise RuntimeError(f"[cat] shapes {[tuple(x.shape) for x in tensors]} differ outside dimension {d}")
-        shape[d] += x.shape[d]
+        sizes.append(own[d])
+        total += own[d]
+    shape[d] = total
     out = core.empty(shape, dtype=dtype, device=first.device)
     at = 0
-    for x in kept:
-        core._copy_into(core._narrow(out, d, at, x.shape[d]), x)
-        at += x.shape[d]
+    for x, size in zip(kept, sizes, strict=True):
+        core._copy_into(core._narrow(out, d, at, size), x)
+        at += size
     return out
 
 
