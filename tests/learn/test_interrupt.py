@@ -12,6 +12,7 @@ FITS = {
     "HistGradientBoosting": "ensemble.HistGradientBoostingRegressor(max_iter=100000, early_stopping=False).fit(X, X[:, 0])",
     "RandomForest": "ensemble.RandomForestClassifier(100000).fit(X, noise)",
     "LinearSVC": "svm.LinearSVC(C=1e6, tol=1e-12, max_iter=10**8, loss='hinge').fit(X, noise)",
+    "DBSCAN": "cluster.DBSCAN(eps=3.0).fit(np.random.default_rng(0).standard_normal((100000, 20)))",
     "OPTICS": "cluster.OPTICS().fit(np.random.default_rng(0).random((100000, 12)))",
 }
 PROGRAM = """
