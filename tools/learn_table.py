@@ -198,7 +198,7 @@ ESTIMATORS: dict[str, tuple[str, str, dict[str, Any], str, Callable[[Any, Any, A
     "svm.SVC": (C, "sparse two few", {}, "dual objective", dual),
     "svm.NuSVC": (C, "sparse two few", {"nu": 0.02, "tol": 1e-5}, "decisions", method("decision_function")),
     "svm.SVR": (R, "sparse few", {"tol": 1e-5}, "predictions", method("predict")),
-    "svm.NuSVR": (R, "sparse few", {"tol": 1e-5}, "predictions", method("predict")),
+    "svm.NuSVR": (R, "sparse few", {"tol": 1e-4, "max_iter": 200_000}, "predictions", method("predict")),
     "svm.OneClassSVM": (U, "sparse few", {"nu": 0.1, "tol": 1e-6}, "decisions", method("decision_function")),
     "svm.LinearSVC": (C, "sparse few", {"dual": False, "tol": 1e-8, "max_iter": 5000}, "coefficients", attribute("coef_")),
     "svm.LinearSVR": (R, "sparse few", {"dual": False, "loss": "squared_epsilon_insensitive", "tol": 1e-10, "max_iter": 10000},

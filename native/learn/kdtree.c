@@ -280,7 +280,7 @@ typedef struct {
     int32_t *parent;
     int64_t *label;
     real radius;
-    int64_t chunks;
+    int64_t first; /* leaf */
 } density_ctx;
 
 static int64_t leaf_node(const kd_tree *t, int64_t leaf) {
@@ -342,15 +342,17 @@ static void count_visit(const density_ctx *s, int64_t leaf, int64_t row, int64_t
     for (; hit; hit &= hit - 1) *count += s->weight[ids[__builtin_ctz(hit)]];
 }
 
-static void density_chunk(void *arg, int64_t leaf) {
+static void density_chunk(void *arg, int64_t chunk) {
     const density_ctx *s = arg;
+    int64_t leaf = s->first + chunk;
     for (int64_t j = 0; j < leaf_points(s->t, leaf); j++) s->count[s->t->order[leaf * PANEL_WIDTH + j]] = 0;
     leaf_pairs(s, leaf, NULL, NULL, count_visit);
 }
 
-static void density(double *count, const kd_tree *t, const double *weight, double radius) {
-    density_ctx s = {.t = t, .weight = weight, .count = count, .radius = (real)radius};
-    par_for(t->leaves, density_chunk, &s);
+static void density(double *count, const kd_tree *t, const double *weight, double radius, int64_t first,
+                    int64_t leaves) {
+    density_ctx s = {.t = t, .weight = weight, .count = count, .radius = (real)radius, .first = first};
+    par_for(leaves, density_chunk, &s);
 }
 
 /* Union-find without locks: a root is linked below a smaller one by one compare-and-swap, so that the root of a set is
@@ -410,15 +412,16 @@ static int same_set(const density_ctx *s, int64_t leaf, int64_t other) {
     return 1;
 }
 
-static void link_chunk(void *arg, int64_t leaf) {
+static void link_chunk(void *arg, int64_t chunk) {
     const density_ctx *s = arg;
+    int64_t leaf = s->first + chunk;
     leaf_pairs(s, leaf, same_set, not_core, link_visit);
 }
 
-static void link(int32_t *parent, const kd_tree *t, const uint8_t *core, double radius) {
-    density_ctx s = {.t = t, .core = core, .parent = parent, .radius = (real)radius};
-    for (int64_t i = 0; i < t->n; i++) parent[i] = (int32_t)i;
-    par_for(t->leaves, link_chunk, &s);
+static void link(int32_t *parent, const kd_tree *t, const uint8_t *core, double radius, int64_t first, int64_t leaves) {
+    density_ctx s = {.t = t, .core = core, .parent = parent, .radius = (real)radius, .first = first};
+    par_for(leaves, link_chunk, &s);
+    if (first + leaves < t->leaves) return;
     for (int64_t i = 0; i < t->n; i++) parent[i] = root_of(parent, (int32_t)i);
 }
 
@@ -440,14 +443,16 @@ static int no_border(const density_ctx *s, int64_t leaf, int64_t other CT_UNUSED
     return 1;
 }
 
-static void border_chunk(void *arg, int64_t leaf) {
+static void border_chunk(void *arg, int64_t chunk) {
     const density_ctx *s = arg;
+    int64_t leaf = s->first + chunk;
     if (!no_border(s, leaf, 0)) leaf_pairs(s, leaf, NULL, is_core, border_visit);
 }
 
-static void border(int64_t *label, const kd_tree *t, const uint8_t *core, double radius) {
-    density_ctx s = {.t = t, .core = core, .label = label, .radius = (real)radius};
-    par_for(t->leaves, border_chunk, &s);
+static void border(int64_t *label, const kd_tree *t, const uint8_t *core, double radius, int64_t first,
+                   int64_t leaves) {
+    density_ctx s = {.t = t, .core = core, .label = label, .radius = (real)radius, .first = first};
+    par_for(leaves, border_chunk, &s);
 }
 
 extern const ct_kdtree_api CT_NAME(ct_kdtree);

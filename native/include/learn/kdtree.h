@@ -33,11 +33,15 @@ typedef struct {
      * order of the tree) and how far, from start[i] on */
     void (*within)(int64_t *count /* (q) */, const int64_t *start /* (q) or NULL */, int64_t *index, real *distance,
                    const kd_tree *t, const real *X, int64_t q, double radius);
-    /* DBSCAN over the points themselves.  count: the weight within `radius` of each point; link: union of core points
-     * (parent (n), the lowest index of a set is its root); border: lowest label of core points in reach, or -1 */
-    void (*density)(double *count /* (n) */, const kd_tree *t, const double *weight /* (n) or NULL */, double radius);
-    void (*link)(int32_t *parent /* (n) */, const kd_tree *t, const uint8_t *core /* (n) */, double radius);
-    void (*border)(int64_t *label /* (n), set for core points */, const kd_tree *t, const uint8_t *core, double radius);
+    /* DBSCAN over the points themselves, `leaves` leaves from `first` on at a time.  count: the weight within `radius`
+     * of each point; link: union of core points (parent (n), at first each its own; after the last leaf the lowest
+     * index of its set); border: lowest label of core points in reach, or -1 */
+    void (*density)(double *count /* (n) */, const kd_tree *t, const double *weight /* (n) or NULL */, double radius,
+                    int64_t first, int64_t leaves);
+    void (*link)(int32_t *parent /* (n) */, const kd_tree *t, const uint8_t *core /* (n) */, double radius,
+                 int64_t first, int64_t leaves);
+    void (*border)(int64_t *label /* (n), set for core points */, const kd_tree *t, const uint8_t *core, double radius,
+                   int64_t first, int64_t leaves);
 } ct_kdtree_api;
 
 #endif

@@ -48,9 +48,12 @@ cdef extern from "include/learn/kdtree.h":
                         void *work) nogil
         void (*within)(int64_t *count, const int64_t *start, int64_t *index, void *distance, const kd_tree *t,
                        const void *X, int64_t q, double radius) nogil
-        void (*density)(double *count, const kd_tree *t, const double *weight, double radius) nogil
-        void (*link)(int32_t *parent, const kd_tree *t, const uint8_t *core, double radius) nogil
-        void (*border)(int64_t *label, const kd_tree *t, const uint8_t *core, double radius) nogil
+        void (*density)(double *count, const kd_tree *t, const double *weight, double radius, int64_t first,
+                        int64_t leaves) nogil
+        void (*link)(int32_t *parent, const kd_tree *t, const uint8_t *core, double radius, int64_t first,
+                     int64_t leaves) nogil
+        void (*border)(int64_t *label, const kd_tree *t, const uint8_t *core, double radius, int64_t first,
+                       int64_t leaves) nogil
 
 cdef extern from "include/learn/optics.h":
     ctypedef struct optics_node:
@@ -184,31 +187,43 @@ cdef class Tree:
         return start, index, self.full(distance)
 
     def dbscan(self, double eps, double min_samples, weight=None):
-        """Core flags and labels of the points themselves, labels numbered by their lowest core point."""
+        """Core flags and labels of the points themselves, labels numbered by their lowest core point.
+
+        Leaves are worked off in pieces, between which Ctrl-C is heard.
+        """
         cdef double reduced = self.reduced(eps)
-        n = self.t.n
-        ids = self.order[:n]
-        self.rows = np.ascontiguousarray(self.X[ids])
+        cdef int64_t n = self.t.n, first, count
+        cdef int64_t step = max(64, self._step() // self.api.leaf_size())
+        self.rows = np.ascontiguousarray(self.X[self.order[:n]])
         self.t.rows = address(self.rows)
         counts = np.empty(n)
         if weight is not None:
             weight = np.ascontiguousarray(weight, dtype=np.float64)
         cdef double *ct = <double *> address(counts)
         cdef const double *wt = <const double *> address(weight)
-        with nogil:
-            self.api.density(ct, &self.t, wt, reduced)
+        for first in range(0, self.t.leaves, step):
+            count = min(step, self.t.leaves - first)
+            with nogil:
+                self.api.density(ct, &self.t, wt, reduced, first, count)
+            PyErr_CheckSignals()
         core = (counts >= min_samples).astype(np.uint8)
-        parent = np.empty(n, dtype=np.int32)
+        parent = np.arange(n, dtype=np.int32)
         cdef int32_t *pa = <int32_t *> address(parent)
         cdef const uint8_t *co = <const uint8_t *> address(core)
-        with nogil:
-            self.api.link(pa, &self.t, co, reduced)
+        for first in range(0, self.t.leaves, step):
+            count = min(step, self.t.leaves - first)
+            with nogil:
+                self.api.link(pa, &self.t, co, reduced, first, count)
+            PyErr_CheckSignals()
         labels = np.full(n, -1, dtype=np.int64)
         at = np.flatnonzero(core)
         labels[at] = np.unique(parent[at], return_inverse=True)[1]
         cdef int64_t *lb = <int64_t *> address(labels)
-        with nogil:
-            self.api.border(lb, &self.t, co, reduced)
+        for first in range(0, self.t.leaves, step):
+            count = min(step, self.t.leaves - first)
+            with nogil:
+                self.api.border(lb, &self.t, co, reduced, first, count)
+            PyErr_CheckSignals()
         return core.astype(bool), labels
 
     def optics(self, core, double max_eps):
