@@ -474,7 +474,7 @@ class Trainer:
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
             "generators": generator_states(),
             "loader": self.loader.state_dict() if hasattr(self.loader, "state_dict") else None,
-            "valid": self.valid.state_dict() if hasattr(self.valid, "state_dict") else None,
+            "valid": self.valid.state_dict() if hasattr(self.valid, "state_dict") and self.valid is not self.loader else None,
             "callbacks": [[type(c).__name__, c.state_dict()] for c in self.callbacks],
             "progress": {"epoch": self.epoch, "steps": self.steps, "batches": self.batches, "loss_sum": self.loss_sum,
                          "seconds": self.seconds, "stopped": self.stopped,
