@@ -33,7 +33,7 @@ def draw_training(path: str | os.PathLike[str], history: Sequence[Epoch], classe
 
     if not history:
         raise ValueError("[draw_training] got no epochs, expected at least one")
-    figure = new_figure(12, 5.4)
+    figure = new_figure(12, 5.4, dpi=110)
     figure.suptitle(title)
     curve, matrix = figure.subplots(1, 2)
 
