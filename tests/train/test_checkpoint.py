@@ -162,6 +162,6 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_the_training_goes_on(tmp_path
 
 
 def test_what_does_not_fit_is_refused(tmp_path):
-    for options, message in (({"keep": 0}, "got keep 0"), ({"every_steps": 0}, "got every_steps 0"), ({"mode": "least"}, "got mode 'least'")):
+    for options, message in (({"keep": 0}, "got keep 0"), ({"every_steps": 0}, "got every_steps 0"), ({"mode": "x"}, "got mode 'x'")):
         with pytest.raises(ValueError, match=message):
             train.Checkpoint(tmp_path, **options)

@@ -129,6 +129,7 @@ def server(tmp_path_factory):
         process.wait(20)
 
 
+@pytest.mark.slow  # the server takes up to a minute to start
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 def test_mlflow_server_has_parameters_metrics_and_artifacts(server, tmp_path):
     from mlflow.tracking import MlflowClient

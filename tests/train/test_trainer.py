@@ -287,6 +287,20 @@ def test_ctrl_c_keeps_the_last_checkpoint_and_resuming_gives_the_same_bits(tmp_p
     assert same_weights(model.state_dict(), whole.state_dict())
 
 
+def test_a_second_fit_begins_anew():
+    data = loader(noise())
+    stop, ema, rates = train.EarlyStopping("loss", patience=0, mode="max"), train.EMA(), train.LearningRateMonitor(every_step=True)
+    trainer = make(network(8, 8, 3), callbacks=[stop, ema, rates])
+    first = trainer.fit(data, data, epochs=4)
+    assert len(first.history) == 2 and first.stopped and ema.averages.count == 8
+    second = trainer.fit(data, data, epochs=4)
+    assert len(second.history) == 2 and second.steps == 8 and stop.best_epoch == 1
+    assert ema.averages.count == 8 == len(rates.rates)
+    judged = trainer.validate(data)["loss"]  # outside of fit: the model's own weights
+    assert judged == pytest.approx(float(nn.functional.cross_entropy(trainer.model(data.dataset[:][0]), data.dataset[:][1])), rel=1e-5)
+    assert judged != pytest.approx(second.history[-1]["valid_loss"], rel=1e-6)
+
+
 def test_a_plain_list_of_batches_can_be_resumed_too(tmp_path):
     x, y = noise(96)
     batches = list(zip(x.split(16), y.split(16), strict=True))

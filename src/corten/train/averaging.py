@@ -119,6 +119,11 @@ class EMA(Callback):
         self.averages = Averages()
         self._swap = _Swap()
 
+    def on_fit_start(self, trainer: Trainer) -> None:
+        """Forget an earlier training."""
+        if trainer.anew:
+            self.averages = Averages()
+
     def on_step(self, trainer: Trainer) -> None:
         """Add the weights."""
         t = self.averages.count
@@ -173,6 +178,11 @@ class SWA(Callback):
             raise ValueError(f"[SWA] got start {start}, expected a positive int")
         self.start, self.lr, self.keep = start, lr, keep
         self.averages = Averages()
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        """Forget an earlier training."""
+        if trainer.anew:
+            self.averages = Averages()
 
     def on_epoch_start(self, trainer: Trainer) -> None:
         """Set the rate."""

@@ -110,10 +110,18 @@ class EarlyStopping(Callback):
             raise ValueError(f"[EarlyStopping] got patience {patience} and min_delta {min_delta}, expected none negative")
         self.monitor, self.patience, self.min_delta, self.restore = monitor, patience, min_delta, restore
         self.mode = checked_mode("EarlyStopping", mode)
+        self._begin()
+
+    def _begin(self) -> None:
         self.best: float | None = None
         self.best_epoch = 0
         self.waited = 0
         self.weights: dict[str, Any] = {}
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        """Forget an earlier training."""
+        if trainer.anew:
+            self._begin()
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         """Judge the epoch."""
@@ -157,6 +165,11 @@ class LearningRateMonitor(Callback):
         self.rates: list[tuple[int, float]] = []
         if every_step:
             self.on_step = self._note  # type: ignore[method-assign]
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        """Forget an earlier training."""
+        if trainer.anew:
+            self.rates = []
 
     def _note(self, trainer: Trainer) -> None:
         self.rates.append((trainer.steps, trainer.step_rates[0]))

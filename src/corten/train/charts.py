@@ -8,12 +8,12 @@ INK, MUTED, GRID = "#22252a", "#6b7280", "#e5e7eb"
 COLORS = ["#2f6f9f", "#b5541c", "#4c8c4a", "#8a5a9e", "#b08a1e", "#3a9a97", "#a8434f", "#6b7280", "#7a6a4f", "#4a5fa8"]
 
 
-def new_figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float, dpi: int = 130) -> Any:
     """An empty figure of so many inches. Raises ImportError when matplotlib is not installed."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=130, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 

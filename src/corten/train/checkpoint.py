@@ -178,7 +178,9 @@ class Checkpoint(Callback):
             if part.name.startswith((".best.", ".step-")):
                 part.unlink(missing_ok=True)
         found = numbered(self.folder)
-        if found and trainer.steps == 0:
+        if trainer.anew:
+            self.best = None
+        if found and trainer.anew:
             warnings.warn(
                 f"[Checkpoint] {self.folder} has checkpoints of an earlier run up to {found[-1].name}; they are set aside as "
                 "step-*.earlier. Go on with them by resume=True", TrainingWarning, stacklevel=2,

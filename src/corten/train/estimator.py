@@ -25,13 +25,17 @@ LOSSES = {"classification": nn.CrossEntropyLoss, "regression": nn.MSELoss}
 class Estimator(BaseEstimator):
     """Give a network fit, predict and score, inside Pipeline and GridSearchCV too.
 
-    Parameters of the network's and the optimizer's constructors can be searched: ``module__hidden``, ``optimizer__lr``.
+    Parameters of the network's and the optimizer's constructors are set and searched as ``module__hidden`` and
+    ``optimizer__weight_decay``.
 
     Parameters
     ----------
     module : Module, or callable that makes one
-        A module is copied before each fit, so that it stays as it is. A callable (a class) is called with ``module__*``, and
-        with ``inputs`` and ``outputs`` where it has parameters of these names: the number of columns, and of classes or targets.
+        A module is copied before each fit, so that it stays as it is. A callable (a class) is called with ``module_params``,
+        and with ``inputs`` and ``outputs`` where it has parameters of these names: the number of columns, and of classes or
+        targets.
+    module_params, optimizer_params : mapping, optional
+        More arguments of the module's and the optimizer's constructors.
     task : {'classification', 'regression'}
     loss : callable or str, optional
         From (output, target) to a scalar; a name in ``corten.nn`` such as ``"L1Loss"``. Cross-entropy, or squared error.
@@ -50,8 +54,6 @@ class Estimator(BaseEstimator):
     random_state : int, RandomState or None
     dtype : {'float32', 'float64'}
         What rows are converted to.
-    **settings
-        ``module__*`` and ``optimizer__*``.
 
     Attributes
     ----------
@@ -70,7 +72,7 @@ class Estimator(BaseEstimator):
     >>> X = np.random.default_rng(0).standard_normal((200, 4))
     >>> def network(inputs, outputs, hidden=8):
     ...     return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
-    >>> net = Estimator(network, epochs=20, lr=0.02, random_state=0, module__hidden=16).fit(X, X[:, 0] > 0)
+    >>> net = Estimator(network, epochs=20, lr=0.02, random_state=0, module_params={"hidden": 16}).fit(X, X[:, 0] > 0)
     >>> bool(net.score(X, X[:, 0] > 0) > 0.9)
     True
     """
@@ -91,7 +93,8 @@ class Estimator(BaseEstimator):
         trainer: Mapping[str, Any] | None = None,
         random_state: Any = None,
         dtype: str = "float32",
-        **settings: Any,
+        module_params: Mapping[str, Any] | None = None,
+        optimizer_params: Mapping[str, Any] | None = None,
     ) -> None:
         self.module = module
         self.task = task
@@ -106,30 +109,29 @@ class Estimator(BaseEstimator):
         self.trainer = trainer
         self.random_state = random_state
         self.dtype = dtype
-        for name in settings:
-            _check_setting(name)
-        self.settings = settings
+        self.module_params = module_params
+        self.optimizer_params = optimizer_params
 
-    # ---- parameters: those named in __init__, and the free ones
-
-    @classmethod
-    def _get_param_names(cls) -> list[str]:
-        parameters = inspect.signature(cls.__init__).parameters.values()
-        return sorted(p.name for p in parameters if p.kind is not p.VAR_KEYWORD and p.name != "self")
+    # ---- parameters of the network and the optimizer by name
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """All parameters, ``module__*`` and ``optimizer__*`` among them."""
-        return {name: getattr(self, name) for name in self._get_param_names()} | self.settings
+        """All parameters; with ``deep`` also ``module__*`` and ``optimizer__*``."""
+        found = super().get_params(deep=False)
+        if deep:
+            for part in ("module", "optimizer"):
+                given = found[f"{part}_params"]
+                if isinstance(given, Mapping):
+                    found |= {f"{part}__{k}": v for k, v in given.items()}
+        return found
 
     def set_params(self, **params: Any) -> Estimator:
-        """Change parameters; returns the estimator."""
-        known = set(self._get_param_names())
+        """Change parameters; returns the estimator. Raises ValueError for one that there is not."""
         for name, value in params.items():
-            if name in known:
-                setattr(self, name, value)
+            part, found, key = name.partition("__")
+            if found and part in ("module", "optimizer") and key:
+                setattr(self, f"{part}_params", {**(getattr(self, f"{part}_params") or {}), key: value})
             else:
-                _check_setting(name)
-                self.settings = self.settings | {name: value}
+                super().set_params(**{name: value})
         return self
 
     def __sklearn_tags__(self) -> Any:
@@ -194,11 +196,11 @@ class Estimator(BaseEstimator):
         return X, y
 
     def _network(self, inputs: int, outputs: int) -> Any:
-        given = {k.removeprefix("module__"): v for k, v in self.settings.items() if k.startswith("module__")}
+        given = dict(self.module_params or {})
         if isinstance(self.module, nn.Module):
             if given:
-                raise ValueError(f"[Estimator] got {', '.join('module__' + k for k in given)} and a module that is made already, "
-                                 "expected a callable that makes it")  # fmt: skip
+                raise ValueError(f"[Estimator] got module_params {', '.join(given)} and a module that is made already, expected a "
+                                 "callable that makes it")  # fmt: skip
             network = copy.deepcopy(self.module)
         else:
             names = inspect.signature(self.module).parameters
@@ -214,7 +216,7 @@ class Estimator(BaseEstimator):
         elif isinstance(loss, str):
             loss = getattr(nn, loss)()
         kind = getattr(corten.optim, self.optimizer) if isinstance(self.optimizer, str) else self.optimizer
-        given = {k.removeprefix("optimizer__"): v for k, v in self.settings.items() if k.startswith("optimizer__")}
+        given = dict(self.optimizer_params or {})
         callbacks = list(copy.deepcopy(list(self.callbacks)))
         rows, held = np.arange(len(X)), np.zeros(0, np.int64)
         if self.validation_fraction:
@@ -266,11 +268,6 @@ class Estimator(BaseEstimator):
 
         judge = accuracy_score if self.task == "classification" else r2_score
         return float(judge(y, self.predict(X)))
-
-
-def _check_setting(name: str) -> None:
-    if not name.startswith(("module__", "optimizer__")):
-        raise ValueError(f"[Estimator] got the parameter {name!r}, expected one of its own, module__* or optimizer__*")
 
 
 def _tensors(X: Any, target: Any, rows: Any) -> TensorDataset:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import warnings
 from pathlib import Path
@@ -96,7 +97,7 @@ class CSVLogger(_Table):
 
 
 class JSONLLogger(_Table):
-    """Write the figures of each epoch as one JSON object a line.
+    """Write the figures of each epoch as one JSON object a line; a figure that is not finite is null.
 
     Parameters
     ----------
@@ -104,7 +105,8 @@ class JSONLLogger(_Table):
     """
 
     def _text(self, records: list[Record], whole: bool) -> str:
-        return "".join(json.dumps(record) + "\n" for record in records)
+        finite = [{k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in r.items()} for r in records]
+        return "".join(json.dumps(record) + "\n" for record in finite)
 
 
 def settings_of(trainer: Any) -> dict[str, Any]:

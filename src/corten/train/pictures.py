@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from corten.atomic import atomic_write
 
+from .charts import new_figure
 from .classification import Epoch
 
 
@@ -28,14 +29,11 @@ def draw_training(path: str | os.PathLike[str], history: Sequence[Epoch], classe
     OSError
         When the file cannot be written.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     if not history:
         raise ValueError("[draw_training] got no epochs, expected at least one")
-    figure = Figure(figsize=(12, 5.4), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)  # draws without a display and without pyplot's global state
+    figure = new_figure(12, 5.4, dpi=110)
     figure.suptitle(title)
     curve, matrix = figure.subplots(1, 2)
 

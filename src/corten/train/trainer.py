@@ -206,6 +206,11 @@ class Trainer:
                 self._storage = None
         return Run(self.history, self.steps, self.stopped, self, valid)
 
+    @property
+    def anew(self) -> bool:
+        """Whether the training under way began with its first step, not from a checkpoint. For ``on_fit_start``."""
+        return self.steps == 0 and self.epoch == 0
+
     def stop(self, reason: str) -> None:
         """End the training after this epoch. For callbacks."""
         self.stopped = reason
@@ -240,7 +245,7 @@ class Trainer:
         self.seconds += time.perf_counter() - started
         record["seconds"] = self.seconds
         if self.valid is not None:
-            record |= {f"valid_{name}": value for name, value in self._judge(self.valid).items()}
+            record |= {f"valid_{name}": value for name, value in self._judge(self.valid, within=True).items()}
         self.epoch, self.batches, self.loss_sum, self.seconds = self.epoch + 1, 0, 0.0, 0.0
         if self.scheduler is not None and self.schedule == "epoch":
             if wants_figure(self.scheduler):
@@ -408,12 +413,11 @@ class Trainer:
     def _evaluation(self) -> _Evaluation:
         return _Evaluation(self.model)
 
-    def _judge(self, data: Iterable[Any]) -> dict[str, float]:
+    def _judge(self, data: Iterable[Any], within: bool = False) -> dict[str, float]:
         compute = self._compute()
         total, count = 0.0, 0
         for metric in self.metrics.values():
             metric.reset()
-        within = self.loader is not None and data is self.valid
         if within:
             self._all("on_validation_start")
         try:
@@ -470,7 +474,7 @@ class Trainer:
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
             "generators": generator_states(),
             "loader": self.loader.state_dict() if hasattr(self.loader, "state_dict") else None,
-            "valid": self.valid.state_dict() if hasattr(self.valid, "state_dict") else None,
+            "valid": self.valid.state_dict() if hasattr(self.valid, "state_dict") and self.valid is not self.loader else None,
             "callbacks": [[type(c).__name__, c.state_dict()] for c in self.callbacks],
             "progress": {"epoch": self.epoch, "steps": self.steps, "batches": self.batches, "loss_sum": self.loss_sum,
                          "seconds": self.seconds, "stopped": self.stopped,
