@@ -152,7 +152,7 @@ def shuffled(lib: Any, batch: int, rows: int) -> Callable[[], Any]:
     def run() -> Any:
         if not checked:
             seen = [(bx.sum(1), by) for bx, by in loader]
-            checked.append([lib.cat([v[k] for v in seen]).sort()[0] for k in (0, 1)])
+            checked.append([np.sort(lib.cat([v[k] for v in seen]).numpy()) for k in (0, 1)])
             return checked[0]
         for _bx, _by in loader:
             pass
