@@ -203,8 +203,8 @@ def test_another_format(tmp_path):
 def test_numbers_as_python_reads_them(tmp_path):
     """Every way to write a number, against float(): the last bit too."""
     rng = np.random.default_rng(0)
-    texts = [repr(float(v)) for v in rng.normal(size=2000) * 10.0 ** rng.integers(-300, 300, 2000)]
-    texts += [f"{v:.{p}f}" for v, p in zip(rng.normal(size=2000) * 1e3, rng.integers(0, 25, 2000), strict=True)]
+    texts = [repr(float(v)) for v in rng.normal(size=900) * 10.0 ** rng.integers(-300, 300, 900)]
+    texts += [f"{v:.{p}f}" for v, p in zip(rng.normal(size=900) * 1e3, rng.integers(0, 25, 900), strict=True)]
     texts += [f"{v:.17e}" for v in rng.normal(size=500)] + [f"{v}" for v in rng.integers(-(10**15), 10**15, 500)]
     texts += ["1e308", "-2e-308", "5e-324", "1e400", "0.1", "-0.0", "+7", ".5", "6.", "1E5", "9007199254740993", "0" * 30 + "1.5",
               "123456789012345678901234567890", "1." + "0" * 40 + "1"]  # fmt: skip
