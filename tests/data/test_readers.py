@@ -40,6 +40,8 @@ def test_types_missing_values_and_quotes(tmp_path):
     tabs = b"a\tb\n1\t?\n2\t3\n"
     table = data.read(write(tmp_path / "x.tsv", tabs), missing=["?"])
     np.testing.assert_array_equal(table["b"], [np.nan, 3])
+    header = read_csv(write(tmp_path / "h.csv", b'"a, b","c ""d"""\n1,2\n'))
+    assert header.names == ("a, b", 'c "d"') and header["a, b"].tolist() == [1]
     quoted = read_csv(write(tmp_path / "q.csv", b'a,b\n1,"two\nlines, ""quoted"""\n2,x\n'))
     assert quoted["b"].tolist() == ['two\nlines, "quoted"', "x"]
 
@@ -196,3 +198,51 @@ def test_another_format(tmp_path):
     assert data.read(tmp_path / "x.pairs") == "x.pairs"
     with pytest.raises(ValueError, match="a dot and lower case"):
         data.register_format("x", ["PNG"], print)
+
+
+def test_numbers_as_python_reads_them(tmp_path):
+    """Every way to write a number, against float(): the last bit too."""
+    rng = np.random.default_rng(0)
+    texts = [repr(float(v)) for v in rng.normal(size=900) * 10.0 ** rng.integers(-300, 300, 900)]
+    texts += [f"{v:.{p}f}" for v, p in zip(rng.normal(size=900) * 1e3, rng.integers(0, 25, 900), strict=True)]
+    texts += [f"{v:.17e}" for v in rng.normal(size=500)] + [f"{v}" for v in rng.integers(-(10**15), 10**15, 500)]
+    texts += ["1e308", "-2e-308", "5e-324", "1e400", "0.1", "-0.0", "+7", ".5", "6.", "1E5", "9007199254740993", "0" * 30 + "1.5",
+              "123456789012345678901234567890", "1." + "0" * 40 + "1"]  # fmt: skip
+    order = rng.permutation(len(texts))
+    path = write(tmp_path / "x.csv", b"a,b\n" + b"".join(f"{texts[i]},{texts[i]}\r\n".encode() for i in order))
+    table = read_csv(path, dtypes={"b": "float"})
+    expected = np.array([float(texts[i]) for i in order])
+    np.testing.assert_array_equal(table["b"], expected)
+    np.testing.assert_array_equal(np.signbit(table["b"]), np.signbit(expected))
+
+
+def test_long_ints_keep_their_digits(tmp_path):
+    values = [2**53 + 1, -(2**62), 7]
+    path = write(tmp_path / "x.csv", ("id\n" + "\n".join(map(str, values))).encode())
+    assert read_csv(path)["id"].tolist() == values and read_csv(path, dtypes={"id": "int"})["id"].tolist() == values
+
+
+def test_any_number_of_threads_and_chunks_read_the_same(tmp_path):
+    from corten.data import _csv
+
+    rows = np.random.default_rng(0).normal(size=(3000, 4))
+    content = "\n".join(
+        ",".join(map(repr, row)) + ("\n" if i % 7 == 0 else "") for i, row in enumerate(rows.tolist())
+    ).encode()
+    before = _csv.CHUNK
+    try:
+        for chunk in (100, 10_000, before):
+            _csv.CHUNK = chunk
+            count, values, flags = _csv.parse(content, 0, bytearray([1, 0, 1, 1]), b",", [])
+            assert (
+                count == 3000
+                and values[1] is None
+                and flags.tolist() == [_csv.FRACTION, 0, _csv.FRACTION, _csv.FRACTION]
+            )
+            np.testing.assert_array_equal(np.stack([values[0], values[2], values[3]], 1), rows[:, [0, 2, 3]])
+        _csv.CHUNK = 100
+        with pytest.raises(_csv.RowLengthError) as caught:
+            _csv.parse(content + b"\n1,2\n", 0, bytearray([1] * 4), b",", [])
+        assert caught.value.args == (content.count(b"\n") + 1, 2)
+    finally:
+        _csv.CHUNK = before

@@ -31,7 +31,7 @@ def attention_by_hand(q, k, v):
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[3])  # (B, H, T, T): how much t looks at s
     position = corten.arange(length)
     future = position.reshape(1, length) > position.reshape(length, 1)
-    return corten.softmax(scores.masked_fill(future, float("-inf")), dim=-1) @ v
+    return F.softmax(scores.masked_fill(future, float("-inf")), dim=-1) @ v
 
 
 class Attention(nn.Module):
@@ -252,7 +252,7 @@ def train(
         raise CommandError(f"{out} has all {steps} steps already: give more --steps")
 
     run.heading("What it writes")
-    sample = generated(model, number, characters, "\n", 200, 0.8)
+    sample = generated(model, number, characters, beginning(characters), 200, 0.8)
     run.say(sample)
     figure, axes = run.subplots(1, 1, (7, 4), "A tiny GPT")
     axes.plot([c[0] for c in curve], [c[1] for c in curve], label="training (one batch)")
@@ -268,6 +268,11 @@ def train(
         raise typer.Exit(1)
 
 
+def beginning(characters):
+    """A line end, where the text has any."""
+    return "\n" if "\n" in characters else characters[0]
+
+
 def generated(model, number, characters, prompt, length, temperature, generator=None):
     """``length`` characters after ``prompt``, drawn from softmax(logits / temperature); at 0 the likeliest ones."""
     tokens = [number[c] for c in prompt]
@@ -277,7 +282,7 @@ def generated(model, number, characters, prompt, length, temperature, generator=
             if temperature == 0:
                 tokens.append(int(logits.argmax().item()))
             else:
-                chances = corten.softmax(logits / temperature, dim=-1)
+                chances = F.softmax(logits / temperature, dim=-1)
                 tokens.append(int(corten.multinomial(chances, 1, generator=generator).item()))
     return "".join(characters[t] for t in tokens[len(prompt) :])
 
@@ -285,7 +290,9 @@ def generated(model, number, characters, prompt, length, temperature, generator=
 @app.command()
 @command
 def generate(
-    prompt: Annotated[str, typer.Option(help="What the text begins with.")] = "\n",
+    prompt: Annotated[
+        Optional[str], typer.Option(help="What the text begins with. [default: a line end]", show_default=False)
+    ] = None,
     length: Annotated[int, typer.Option(min=1, help="Characters to write.")] = 300,
     temperature: Annotated[float, typer.Option(min=0, help="Below 1: safer; above 1: wilder; 0: the likeliest.")] = 0.8,
     seed: Annotated[int, typer.Option(help="The same seed writes the same text.")] = 0,
@@ -296,6 +303,7 @@ def generate(
     saved, network = load(model)
     characters = saved["characters"]
     number = {c: i for i, c in enumerate(characters)}
+    prompt = beginning(characters) if prompt is None else prompt
     if not prompt:
         raise CommandError("--prompt is empty, expected at least one character")
     if unknown := sorted(set(prompt) - set(characters)):

@@ -7,6 +7,7 @@ errors become ones that name file, line and column.
 from __future__ import annotations
 
 import codecs
+import csv
 import gzip
 import io
 import lzma
@@ -99,7 +100,7 @@ def read_csv(
         if kind not in _TYPES:
             raise ValueError(f"[read_csv] dtype {kind!r} for column {name!r}, expected one of {', '.join(_TYPES)}")
     with _content(path, label) as data:
-        if data.find(b'"') >= 0:
+        if data.find(b'"', 0 if names is not None else data.find(b"\n") + 1) >= 0:
             return _by_pyarrow(data, label, delimiter, columns, names, dtypes, missing)
         return _by_kernel(data, label, delimiter, columns, names, dict(dtypes or {}), missing)
 
@@ -141,7 +142,7 @@ def _by_kernel(
         end = data.find(b"\n", start)
         end = len(data) if end < 0 else end
         try:
-            found = data[start:end].rstrip(b"\r").decode().split(delimiter)
+            found = next(csv.reader([data[start:end].rstrip(b"\r").decode()], delimiter=delimiter), [""])
         except UnicodeDecodeError as error:
             raise ValueError(f"[read_csv] {label}: the header is not UTF-8 ({error.reason})") from error
         start = end + 1
@@ -201,18 +202,18 @@ def _first_bad(data: Any, start: int, delimiter: str, found: list[str], name: st
 def _by_pyarrow(
     data: Any, label: str, delimiter: str, columns: Any, names: Any, dtypes: Any, missing: Sequence[str]
 ) -> Table:  # fmt: skip
-    csv = needs("pyarrow.csv", "read_csv", "data")
+    arrow_csv = needs("pyarrow.csv", "read_csv", "data")
     import pyarrow
 
-    parse, convert, read = _options(csv, delimiter, columns, names, dtypes, missing, data.find(b'"') >= 0)
+    parse, convert, read = _options(arrow_csv, delimiter, columns, names, dtypes, missing, data.find(b'"') >= 0)
     try:
         try:
-            arrow = csv.read_csv(
+            arrow = arrow_csv.read_csv(
                 pyarrow.py_buffer(data), read_options=read, parse_options=parse, convert_options=convert
             )
         except ValueError:
             read.use_threads = False  # slower, but then the error knows the line
-            arrow = csv.read_csv(
+            arrow = arrow_csv.read_csv(
                 pyarrow.py_buffer(data), read_options=read, parse_options=parse, convert_options=convert
             )
         return from_arrow(arrow, label)
@@ -241,15 +242,15 @@ def iter_csv(path: Any, *, chunk_bytes: int = _CHUNK, **options: Any) -> Iterato
     ValueError, OSError
         As :func:`read_csv`, when it comes to the row.
     """
-    csv = needs("pyarrow.csv", "iter_csv", "data")
+    arrow_csv = needs("pyarrow.csv", "iter_csv", "data")
     label = getattr(path, "name", "the file") if hasattr(path, "read") else os.fspath(path)
     given: dict[str, Any] = dict.fromkeys(("delimiter", "columns", "names", "dtypes")) | {"missing": MISSING} | options
     given["delimiter"] = _delimiter(path, given["delimiter"])
-    parse, convert, read = _options(csv, **given, quoted=True)
+    parse, convert, read = _options(arrow_csv, **given, quoted=True)
     read.block_size = chunk_bytes
     file = path if hasattr(path, "read") else open_input(path)
     try:
-        with csv.open_csv(file, read_options=read, parse_options=parse, convert_options=convert) as reader:
+        with arrow_csv.open_csv(file, read_options=read, parse_options=parse, convert_options=convert) as reader:
             for batch in reader:
                 if batch.num_rows:
                     yield from_arrow(batch, label)
@@ -284,15 +285,15 @@ class CSVStream(IterableDataset[dict[str, Any]]):
 
 
 def _options(
-    csv: Any, delimiter: str, columns: Any, names: Any, dtypes: Any, missing: Sequence[str], quoted: bool
+    arrow_csv: Any, delimiter: str, columns: Any, names: Any, dtypes: Any, missing: Sequence[str], quoted: bool
 ) -> Any:  # fmt: skip
     import pyarrow
 
     types = {name: getattr(pyarrow, _TYPES[kind])() for name, kind in (dtypes or {}).items()}
-    parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=quoted)
-    convert = csv.ConvertOptions(column_types=types, null_values=list(missing), strings_can_be_null=True,
+    parse = arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=quoted)
+    convert = arrow_csv.ConvertOptions(column_types=types, null_values=list(missing), strings_can_be_null=True,
                                  include_columns=list(columns) if columns is not None else None)  # fmt: skip
-    read = csv.ReadOptions(column_names=list(names) if names is not None else None, block_size=_BLOCK)
+    read = arrow_csv.ReadOptions(column_names=list(names) if names is not None else None, block_size=_BLOCK)
     return parse, convert, read
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,8 +128,7 @@ def _download(source: Source, folder: Path, progress: bool) -> list[str]:
                     fetch(mirror + file.name, target, file, lambda n, task=task: bar.advance(task, n))
                     break
                 except (OSError, ValueError) as error:
-                    reason = error.reason if isinstance(error, urllib.error.URLError) else error
-                    problems.append(f"{mirror}{file.name}: {reason}")
+                    problems.append(f"{mirror}{file.name}: {getattr(error, 'reason', error)}")
             else:
                 return problems
     return []
@@ -148,6 +144,9 @@ def fetch(url: str, target: Path, file: RemoteFile, advance: object = None) -> N
     ValueError
         When what came is not the file.
     """
+    import hashlib  # these two load half of the standard library: not before there is something to fetch
+    import urllib.request
+
     request = urllib.request.Request(url, headers={"User-Agent": "corten"})
     digest, got = hashlib.sha256(), 0
     with urllib.request.urlopen(request, timeout=15) as answer, atomic_write(target) as out:
@@ -166,5 +165,7 @@ def fetch(url: str, target: Path, file: RemoteFile, advance: object = None) -> N
 
 
 def _sha256(path: Path) -> str:
+    import hashlib
+
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
