@@ -89,7 +89,8 @@ def test_moments(case: int, what: str) -> None:
     except NotImplementedError:
         assert (CASES[case][0], what) in ABSENT
         return
-    np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-7, atol=1e-9)
+    # PyTorch computes the entropy of Multinomial in float32
+    np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-6 if what == "entropy" else 1e-7, atol=1e-9)
 
 
 ABSENT = {("StudentT", "mode"), ("Dirichlet", "mode"), ("FisherSnedecor", "mode"), ("InverseGamma", "cdf"), ("InverseGamma", "icdf"),
@@ -97,7 +98,7 @@ ABSENT = {("StudentT", "mode"), ("Dirichlet", "mode"), ("FisherSnedecor", "mode"
 
 
 @pytest.mark.parametrize("case", [i for i, c in enumerate(CASES) if c[0] not in ("Cauchy", "HalfCauchy", "StudentT", "FisherSnedecor",
-                                                                                  "InverseGamma", "Pareto")])  # fmt: skip
+                                                                                  "InverseGamma", "Pareto", "LogNormal")])  # fmt: skip
 def test_draws_have_the_moments(case: int) -> None:
     corten.manual_seed(case)
     p, q, *_ = made(case)

