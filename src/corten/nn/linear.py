@@ -10,6 +10,7 @@ from corten.nn import functional as F  # noqa: N812
 from corten.nn import init
 from corten.nn.module import Module
 from corten.nn.parameter import Parameter
+from corten.ops.matmul import linear_op
 
 
 class Linear(Module):
@@ -52,6 +53,8 @@ class Linear(Module):
 
     def forward(self, input: Any) -> Any:
         """Map the last dimension."""
+        if self.activation is None:
+            return linear_op(input, self.weight, self.bias)
         return F.linear(input, self.weight, self.bias, activation=self.activation)
 
     def extra_repr(self) -> str:
