@@ -426,6 +426,10 @@ static int64_t weight_worker(const weight_job *j) {
     return round_up((rows + j->s.Og) * DEPTH * (int64_t)sizeof(real), 64) +
            round_up(GEMM.work_serial(rows, j->s.Og, DEPTH), 64) + 4096 * (int64_t)sizeof(real);
 }
+/* Gathered where rows are short, or where there are too few positions to pay for adding up the lanes. */
+static int is_gathered(const weight_job *j) {
+    return is_narrow(&j->v, 2) || (j->s.Og >= 8 && j->s.N * ceil_div(j->s.P, VL) < DOT_STEPS / 4);
+}
 static dot_job dot_of(const weight_job *j) {
     return (dot_job){.v = &j->v, .N = j->s.N, .G = j->s.G, .M = j->s.Og, .x = j->x, .dy = j->dy};
 }
@@ -435,7 +439,7 @@ static int64_t weight_work(const ct_call *c) {
 #if !CT_REAL_DOUBLE
     if (wino_fits(&j.s)) return wino_gradient_work(wino_forward(&j.s));
 #endif
-    if (!is_narrow(&j.v, 2)) return dot_work(dot_of(&j));
+    if (!is_gathered(&j)) return dot_work(dot_of(&j));
     return round_up(j.parts * c->out[0]->size * (int64_t)sizeof(real), 64) +
            ct_par_threads() * round_up(weight_worker(&j), 64);
 }
@@ -487,7 +491,7 @@ static void conv_backward_weight(const ct_call *c) {
         return;
     }
 #endif
-    if (!is_narrow(&j.v, 2)) {
+    if (!is_gathered(&j)) {
         dot_job d = dot_of(&j);
         d.dw = dw;
         dot_run(&d, c->work);
