@@ -102,7 +102,8 @@ def main() -> None:
     found = sorted(ratios(options.seconds, options.only))
     for ratio, what, took in found if options.all else found[:10]:
         print(f"{ratio:6.2f}  {took * 1e6:9.0f} us  {what}")
-    print(f"geometric mean of {len(found)}: {np.exp(np.mean(np.log([r for r, *_ in found]))):.2f}; below 0.8: {sum(r < 0.8 for r, *_ in found)}")
+    mean = np.exp(np.mean(np.log([ratio for ratio, *_ in found])))
+    print(f"geometric mean of {len(found)}: {mean:.2f}; below 0.8: {sum(ratio < 0.8 for ratio, *_ in found)}")
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ def main() -> None:
     net, loss = lenet5(), corten.nn.CrossEntropyLoss()
     opt = corten.optim.AdamW(net.parameters(), lr=RATE)
     steps, done = EPOCHS * -(-len(train) // BATCH), 0
-    start, accuracy, epochs = time.perf_counter(), [], 0
-    for epochs in range(1, EPOCHS + 1):
+    start, accuracy = time.perf_counter(), []
+    for _ in range(EPOCHS):
         for x, y in DataLoader(train, batch_size=BATCH, shuffle=True):
             opt.param_groups[0]["lr"] = RATE * (1 - done / steps)
             done += 1
@@ -35,8 +35,9 @@ def main() -> None:
         accuracy.append(right / len(test))
         if accuracy[-1] >= GOAL:
             break
-    print(json.dumps({"gate": "LeNet-5 on MNIST", "test_accuracy": accuracy[-1], "by_epoch": accuracy, "goal": GOAL, "epochs": epochs,
-                      "seconds": round(time.perf_counter() - start, 1), "passed": accuracy[-1] >= GOAL}))  # fmt: skip
+    print(json.dumps({"gate": "LeNet-5 on MNIST", "test_accuracy": accuracy[-1], "by_epoch": accuracy, "goal": GOAL,
+                      "epochs": len(accuracy), "seconds": round(time.perf_counter() - start, 1),
+                      "passed": accuracy[-1] >= GOAL}))  # fmt: skip
 
 
 if __name__ == "__main__":

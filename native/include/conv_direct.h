@@ -10,10 +10,10 @@
 
 #include "conv_stage.h"
 
-#define DIRECT_WIDE 4      /* vectors of a tile of few outputs */
-#define DIRECT_TAPS 400    /* of all staged channels: their part of A stays in the first-level cache */
-#define DIRECT_COLUMNS 256 /* of a block */
-#define DIRECT_NEAR 16     /* vectors of positions that all outputs take in turn */
+#define DIRECT_WIDE 4         /* vectors of a tile of few outputs */
+#define DIRECT_TAPS 400       /* of all staged channels: their part of A stays in the first-level cache */
+#define DIRECT_COLUMNS 256    /* of a block */
+#define DIRECT_NEAR 16        /* vectors of positions that all outputs take in turn */
 #define DIRECT_STREAM 8000000 /* bytes of an output that no cache keeps */
 
 typedef struct {
@@ -106,9 +106,9 @@ CT_INLINE void direct_tile(const int mr, const int nv, int64_t K, const real *a,
 }
 
 typedef void (*direct_function)(int64_t K, const real *a, const int32_t *offset, const direct_slot *s);
-#define DIRECT(mr, nv)                                                                                          \
-    static void direct_##mr##_##nv(int64_t K, const real *a, const int32_t *offset, const direct_slot *s) {     \
-        direct_tile(mr, nv, K, a, offset, s);                                                                   \
+#define DIRECT(mr, nv)                                                                                      \
+    static void direct_##mr##_##nv(int64_t K, const real *a, const int32_t *offset, const direct_slot *s) { \
+        direct_tile(mr, nv, K, a, offset, s);                                                               \
     }
 #define DIRECT_NARROW(mr) DIRECT(mr, 1) DIRECT(mr, 2)
 #define DIRECT_BOTH(mr) DIRECT(mr, 1) DIRECT(mr, 2) DIRECT(mr, 3) DIRECT(mr, 4)
@@ -137,9 +137,9 @@ DIRECT_NARROW(11)
 DIRECT_NARROW(12)
 #endif
 static const direct_function direct_table[GEMM_MR][DIRECT_WIDE] = {
-    DIRECT_ROW4(1), DIRECT_ROW4(2), DIRECT_ROW4(3),
+    DIRECT_ROW4(1),  DIRECT_ROW4(2),  DIRECT_ROW4(3),
 #if GEMM_MR > 6
-    DIRECT_ROW4(4), DIRECT_ROW4(5), DIRECT_ROW2(6), DIRECT_ROW2(7), DIRECT_ROW2(8), DIRECT_ROW2(9), DIRECT_ROW2(10),
+    DIRECT_ROW4(4),  DIRECT_ROW4(5),  DIRECT_ROW2(6), DIRECT_ROW2(7), DIRECT_ROW2(8), DIRECT_ROW2(9), DIRECT_ROW2(10),
 #else
     DIRECT_ROW2(4), DIRECT_ROW2(5), DIRECT_ROW2(6),
 #endif
@@ -149,7 +149,8 @@ static const direct_function direct_table[GEMM_MR][DIRECT_WIDE] = {
 };
 
 /* The rows of A of one tile for some channels, as the tile reads them. */
-static void direct_pack(const direct_job *j, int64_t group, int64_t m, int64_t rows, int64_t c0, int64_t channels, real *to) {
+static void direct_pack(const direct_job *j, int64_t group, int64_t m, int64_t rows, int64_t c0, int64_t channels,
+                        real *to) {
     const patch_view *v = j->v;
     const int64_t T = v->taps[0] * v->taps[1] * v->taps[2];
     const real *w = j->w + group * j->w_group + m * j->w_row + c0 * j->w_channel;
@@ -166,7 +167,8 @@ static void direct_pack(const direct_job *j, int64_t group, int64_t m, int64_t r
 static void direct_pack_chunk(void *ctx, int64_t chunk) {
     const direct_job *j = ctx;
     const int64_t T = j->v->taps[0] * j->v->taps[1] * j->v->taps[2], K = j->v->channels * T;
-    const int64_t t = chunk % j->tiles, group = chunk / j->tiles, m = j->M * t / j->tiles, rows = j->M * (t + 1) / j->tiles - m;
+    const int64_t t = chunk % j->tiles, group = chunk / j->tiles, m = j->M * t / j->tiles,
+                  rows = j->M * (t + 1) / j->tiles - m;
     for (int64_t c = 0; c < j->v->channels; c += j->p.channels) {
         const int64_t channels = i64_min(j->p.channels, j->v->channels - c);
         direct_pack(j, group, m, rows, c, channels, j->A + group * j->M * K + c * T * j->M + m * channels * T);
@@ -188,7 +190,8 @@ static void direct_item(const direct_job *j, int64_t item, real *stage) {
     const par_range tiles = par_chunk(j->tiles, j->parts, part, 1);
     const real *x = j->x + image * v->image + group * v->channels * v->size;
     real *y = j->y + image * j->image + group * j->M * j->plane;
-    const int64_t columns = p->flat ? (r1 - r0) * v->grid[2] : w1 - w0; /* of a row of the block; flat: of its only one */
+    const int64_t columns =
+        p->flat ? (r1 - r0) * v->grid[2] : w1 - w0; /* of a row of the block; flat: of its only one */
     const int64_t vectors = ceil_div(columns, VL), slots = p->flat ? vectors : (r1 - r0) * vectors;
     const int64_t near = j->A ? DIRECT_NEAR : slots;
     real *own = stage + round_up(p->size, 16);
@@ -201,7 +204,10 @@ static void direct_item(const direct_job *j, int64_t item, real *stage) {
         const int64_t c0 = block * p->channels, channels = i64_min(p->channels, v->channels - c0);
         stage_fill(p, v, x + c0 * v->size, channels, od, r0, w0, stage);
         const real *A = j->A ? j->A + group * j->M * K + c0 * T * j->M : NULL;
-        direct_slot s = {.plane = j->plane, .jump = j->jump[2], .add = block > 0, .last = block == p->blocks - 1,
+        direct_slot s = {.plane = j->plane,
+                         .jump = j->jump[2],
+                         .add = block > 0,
+                         .last = block == p->blocks - 1,
                          .activation = j->activation};
         for (int64_t q0 = 0; q0 < slots; q0 += near) { /* some vectors of positions, then all outputs */
             const int64_t q1 = i64_min(slots, q0 + near), row = q0 / vectors, first = q0 % vectors * VL;
@@ -249,8 +255,8 @@ CT_INLINE void direct_plan(direct_job *j) {
     const double ns = direct_cost(j);
     const int64_t wanted = ns > 4 * PAR_GRAIN ? 8 : 1, whole = i64_max(1, j->N * j->G * v->grid[0]);
     j->tiles = ceil_div(j->M, GEMM_MR);
-    j->p = stage_for(v, v->channels, DIRECT_TAPS, DIRECT_COLUMNS, ceil_div(wanted, whole),
-                     j->jump[1] * j->jump[2] == 1);
+    j->p =
+        stage_for(v, v->channels, DIRECT_TAPS, DIRECT_COLUMNS, ceil_div(wanted, whole), j->jump[1] * j->jump[2] == 1);
     j->items = whole * j->p.down * j->p.across;
     j->parts = j->items < wanted ? i64_min(ceil_div(wanted, j->items), ceil_div(j->tiles, 2)) : 1;
     j->items *= j->parts;
@@ -258,7 +264,8 @@ CT_INLINE void direct_plan(direct_job *j) {
     /* A that is read once or twice is packed tile by tile where it is used */
     j->local = whole / j->G * j->p.down * j->p.across <= 2;
     const int64_t T = v->taps[0] * v->taps[1] * v->taps[2];
-    j->work_bytes = round_up((round_up(j->p.size, 16) + (j->local ? GEMM_MR * j->p.channels * T : 0)) * (int64_t)sizeof(real), 64);
+    j->work_bytes =
+        round_up((round_up(j->p.size, 16) + (j->local ? GEMM_MR * j->p.channels * T : 0)) * (int64_t)sizeof(real), 64);
 }
 /* Bytes of the packed A and the offsets; the stages of the workers come after. */
 CT_INLINE int64_t direct_fixed(const direct_job *j) {

@@ -18,9 +18,9 @@
 #define DOT_K 4
 #endif
 #define DOT_ALL (DOT_M * DOT_K)
-#define DOT_STEPS 96   /* vectors that a tile adds up at least, where there are images enough */
-#define DOT_TAPS 72    /* of all staged channels */
-#define DOT_NEAR 24    /* taps that pass over the same rows of dy while these are in the first-level cache */
+#define DOT_STEPS 96 /* vectors that a tile adds up at least, where there are images enough */
+#define DOT_TAPS 72  /* of all staged channels */
+#define DOT_NEAR 24  /* taps that pass over the same rows of dy while these are in the first-level cache */
 #define DOT_COLUMNS 1024
 #define DOT_SPLIT_BYTES 300000 /* larger weights are cut instead of summed in parts */
 
@@ -28,10 +28,10 @@ typedef struct {
     const patch_view *v;
     stage_plan p;
     int64_t N, G, M;
-    const real *x, *dy; /* (N, G, channels, *in), (N, G, M, *grid) */
-    real *dw;           /* (G, M, K) */
-    real *sums;         /* (parts, G, M, K), the first is dw */
-    int64_t images;     /* staged together */
+    const real *x, *dy;              /* (N, G, channels, *in), (N, G, M, *grid) */
+    real *dw;                        /* (G, M, K) */
+    real *sums;                      /* (parts, G, M, K), the first is dw */
+    int64_t images;                  /* staged together */
     int64_t parts, m_parts, c_parts; /* chunks along images, outputs, channels */
     int64_t channels;                /* of a chunk */
     const int32_t *offset;
@@ -41,10 +41,10 @@ typedef struct {
 
 /* sums[i * stride + k] += tile, over rows of dy and of the stage */
 typedef struct {
-    const real *dy;             /* of the first output and row */
-    int64_t plane, dy_image;    /* reals to the next output, image */
-    const real *x;              /* the stage */
-    int64_t x_row, x_image;     /* reals to the next row, image */
+    const real *dy;                       /* of the first output and row */
+    int64_t plane, dy_image;              /* reals to the next output, image */
+    const real *x;                        /* the stage */
+    int64_t x_row, x_image;               /* reals to the next row, image */
     int64_t images, rows, columns, width; /* width: reals in a row of dy */
     real *sums;
     int64_t stride;
@@ -95,21 +95,22 @@ CT_INLINE void dot_tile(const int mm, const int kk, const int32_t *offset, const
 typedef void (*dot_function)(const int32_t *offset, const dot_block *b);
 #define DOT(mm, kk) \
     static void dot_##mm##_##kk(const int32_t *offset, const dot_block *b) { dot_tile(mm, kk, offset, b); }
-DOT(1, 1) DOT(1, 2) DOT(1, 3) DOT(1, 4) DOT(1, 5) DOT(1, 6) DOT(1, 7) DOT(1, 8) DOT(1, 9) DOT(1, 10) DOT(1, 11) DOT(1, 12)
-DOT(2, 1) DOT(2, 2) DOT(2, 3) DOT(2, 4) DOT(2, 5) DOT(2, 6)
-DOT(3, 1) DOT(3, 2) DOT(3, 3) DOT(3, 4)
+DOT(1, 1)
+DOT(1, 2)
+DOT(1, 3) DOT(1, 4) DOT(1, 5) DOT(1, 6) DOT(1, 7) DOT(1, 8) DOT(1, 9) DOT(1, 10) DOT(1, 11) DOT(1, 12) DOT(2, 1)
+    DOT(2, 2) DOT(2, 3) DOT(2, 4) DOT(2, 5) DOT(2, 6) DOT(3, 1) DOT(3, 2) DOT(3, 3) DOT(3, 4)
 #if DOT_M > 3
-DOT(3, 5) DOT(3, 6)
-DOT(4, 1) DOT(4, 2) DOT(4, 3) DOT(4, 4) DOT(4, 5) DOT(4, 6)
+        DOT(3, 5) DOT(3, 6) DOT(4, 1) DOT(4, 2) DOT(4, 3) DOT(4, 4) DOT(4, 5) DOT(4, 6)
 #endif
-static const dot_function dot_table[DOT_M][12] = {
-    {dot_1_1, dot_1_2, dot_1_3, dot_1_4, dot_1_5, dot_1_6, dot_1_7, dot_1_8, dot_1_9, dot_1_10, dot_1_11, dot_1_12},
-    {dot_2_1, dot_2_2, dot_2_3, dot_2_4, dot_2_5, dot_2_6},
+            static const dot_function dot_table[DOT_M][12] = {
+                {dot_1_1, dot_1_2, dot_1_3, dot_1_4, dot_1_5, dot_1_6, dot_1_7, dot_1_8, dot_1_9, dot_1_10, dot_1_11,
+                 dot_1_12},
+                {dot_2_1, dot_2_2, dot_2_3, dot_2_4, dot_2_5, dot_2_6},
 #if DOT_M > 3
-    {dot_3_1, dot_3_2, dot_3_3, dot_3_4, dot_3_5, dot_3_6},
-    {dot_4_1, dot_4_2, dot_4_3, dot_4_4, dot_4_5, dot_4_6},
+                {dot_3_1, dot_3_2, dot_3_3, dot_3_4, dot_3_5, dot_3_6},
+                {dot_4_1, dot_4_2, dot_4_3, dot_4_4, dot_4_5, dot_4_6},
 #else
-    {dot_3_1, dot_3_2, dot_3_3, dot_3_4},
+            {dot_3_1, dot_3_2, dot_3_3, dot_3_4},
 #endif
 };
 
@@ -134,11 +135,16 @@ static void dot_sum_chunk(void *ctx, int64_t chunk) {
                 for (int64_t w0 = 0; w0 < v->grid[2]; w0 += p->columns)
                     for (int64_t c0 = c.begin; c0 < c.end; c0 += p->channels) {
                         const int64_t channels = i64_min(p->channels, c.end - c0), KC = channels * T;
-                        dot_block b = {.plane = v->cells, .dy_image = j->G * j->M * v->cells, .x = stage,
-                                       .x_row = p->down_step * p->width, .x_image = p->size,
+                        dot_block b = {.plane = v->cells,
+                                       .dy_image = j->G * j->M * v->cells,
+                                       .x = stage,
+                                       .x_row = p->down_step * p->width,
+                                       .x_image = p->size,
                                        .images = i64_min(j->images, n.end - image),
                                        .rows = i64_min(p->rows, v->grid[1] - r0),
-                                       .columns = i64_min(p->columns, v->grid[2] - w0), .width = v->grid[2], .stride = K};
+                                       .columns = i64_min(p->columns, v->grid[2] - w0),
+                                       .width = v->grid[2],
+                                       .stride = K};
                         if (p->flat) b.columns *= b.rows, b.rows = 1;
                         for (int64_t i = 0; i < b.images; i++)
                             stage_fill(p, v, j->x + (image + i) * v->image + (g * v->channels + c0) * v->size, channels,

@@ -1,11 +1,12 @@
 /* conv_stage.h: a piece of the input as a convolution's inner loops read it.
  *
- * A stage holds some channels of the rows that a block of output rows and columns needs, with zeros for padding, and each
- * row split by its column modulo the step:
+ * A stage holds some channels of the rows that a block of output rows and columns needs, with zeros for padding, and
+ * each row split by its column modulo the step:
  *
  *   stage[channel][depth tap][row][phase][column / step]
  *
- * so that for any stride, dilation and padding the inputs of neighbouring outputs are neighbours, and a tap is an offset.
+ * so that for any stride, dilation and padding the inputs of neighbouring outputs are neighbours, and a tap is an
+ * offset.
  */
 #ifndef CORTEN_CONV_STAGE_H
 #define CORTEN_CONV_STAGE_H
@@ -17,12 +18,12 @@
 #define STAGE_CELLS 1024   /* outputs of a block */
 
 typedef struct {
-    int64_t channels, blocks;     /* staged at a time, and how often */
-    int64_t rows, columns;        /* outputs of a block */
-    int64_t down, across;         /* blocks of one depth of an image */
-    int64_t low[3];               /* least offset of a tap relative to the first, at most 0 */
-    int64_t height, len, width;   /* of the stage: rows, reals in a phase, reals in a row */
-    int64_t plane, size;          /* reals of a channel, and of all */
+    int64_t channels, blocks;         /* staged at a time, and how often */
+    int64_t rows, columns;            /* outputs of a block */
+    int64_t down, across;             /* blocks of one depth of an image */
+    int64_t low[3];                   /* least offset of a tap relative to the first, at most 0 */
+    int64_t height, len, width;       /* of the stage: rows, reals in a phase, reals in a row */
+    int64_t plane, size;              /* reals of a channel, and of all */
     uint64_t used_rows, used_columns; /* by position modulo the step */
     int64_t down_step;                /* rows of the stage from one output row to the next */
     int flat;                         /* one tap: only inputs that are read, rows without a gap: a block is one row */
@@ -146,8 +147,8 @@ CT_INLINE void stage_row(const stage_plan *p, const real *x, int64_t width, int6
 }
 
 /* Channels c0 ... of one image, for output depth od and the block of rows and columns from (r0, w0). */
-static void stage_fill(const stage_plan *p, const patch_view *v, const real *x, int64_t channels, int64_t od, int64_t r0,
-                       int64_t w0, real *stage) {
+static void stage_fill(const stage_plan *p, const patch_view *v, const real *x, int64_t channels, int64_t od,
+                       int64_t r0, int64_t w0, real *stage) {
     const int64_t at = w0 * v->step[2] + v->first[2] + p->low[2], top = r0 * v->step[1] + v->first[1] + p->low[1];
     for (int64_t c = 0; c < channels; c++, x += v->size, stage += p->plane)
         for (int64_t a = 0; a < v->taps[0]; a++) {

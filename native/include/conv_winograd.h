@@ -6,10 +6,10 @@
  *   Y = A' [ sum over c of (G g_c G') * (B' d_c B) ] A          d: 6 x 6 inputs, g: 3 x 3 weights, Y: 4 x 4 outputs
  *   dg = G' [ sum over tiles of (A dY A') * (B' d B) ] G         its adjoint in the weight
  *
- * Points 0, +-3/4, +-3/2 and infinity: in float32 the largest error is about twice that of the plain sum (some 3e-6 of the
- * largest output at 256 channels), a third of that of the usual 0, +-1, +-2 (compare Barabasz et al., "Error Analysis and
- * Improving the Accuracy of Winograd Convolution for Deep Neural Networks", arXiv:1803.10986).  Only float32 goes this
- * way; float64 has the plain sum.
+ * Points 0, +-3/4, +-3/2 and infinity: in float32 the largest error is about twice that of the plain sum (some 3e-6 of
+ * the largest output at 256 channels), a third of that of the usual 0, +-1, +-2 (compare Barabasz et al., "Error
+ * Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks", arXiv:1803.10986).  Only
+ * float32 goes this way; float64 has the plain sum.
  *
  * Tiles are taken in blocks whose transforms stay in the third-level cache; their number does not depend on the batch.
  */
@@ -22,9 +22,9 @@
 #define WINO_POINTS 36
 #define WINO_BYTES 1500000     /* of the transformed input of a block of tiles */
 #define WINO_SUM_BYTES 4000000 /* of both transforms of a block, halved, for the gradient of the weight */
-#define WINO_ROWS 32       /* outputs of a chunk */
-#define WINO_TILES 64      /* tiles of a chunk of the input's transform */
-#define WINO_CHANNELS 16   /* channels of the same */
+#define WINO_ROWS 32           /* outputs of a chunk */
+#define WINO_TILES 64          /* tiles of a chunk of the input's transform */
+#define WINO_CHANNELS 16       /* channels of the same */
 #define WINO_A R(0.75)
 #define WINO_B R(1.5)
 
@@ -91,7 +91,7 @@ CT_INLINE vreal wino_join(const real *base, const int32_t *at) {
 #endif
 }
 #if VBYTES == 64
-#define WINO_LANES(a, b, c, d)                                                                                       \
+#define WINO_LANES(a, b, c, d) \
     a, b, c, d, a + 4, b + 4, c + 4, d + 4, a + 8, b + 8, c + 8, d + 8, a + 12, b + 12, c + 12, d + 12
 #define WINO_WIDTH 16
 #elif VBYTES == 32
@@ -124,21 +124,21 @@ typedef struct {
     int64_t N, C, O;       /* images, channels of x, channels of y */
     int64_t in[2], out[2]; /* sizes of x and y */
     int64_t pad[2];
-    const real *x;                   /* (N, C, *in) */
-    const real *w;                   /* weight of output o and channel c at w + o * w_out + c * w_in, 3 x 3 */
-    int64_t w_out, w_in, w_tap;      /* w_tap -1: taps from the last to the first */
+    const real *x;              /* (N, C, *in) */
+    const real *w;              /* weight of output o and channel c at w + o * w_out + c * w_in, 3 x 3 */
+    int64_t w_out, w_in, w_tap; /* w_tap -1: taps from the last to the first */
     const real *bias;
     int activation;
-    real *y;        /* (N, O, *out); the gradient of the weight reads it */
-    real *dw;       /* (O, C, 3, 3) */
-    int64_t down, across, tiles; /* of an image, and of all */
-    int64_t block, blocks;       /* tiles of a block, a multiple of GEMM_NR; how many */
-    int64_t t0, count;           /* the block at hand, for the gradient of the weight */
-    real *U, *V, *Z, *dU;        /* U, V: NULL where each chunk transforms its own */
+    real *y;                             /* (N, O, *out); the gradient of the weight reads it */
+    real *dw;                            /* (O, C, 3, 3) */
+    int64_t down, across, tiles;         /* of an image, and of all */
+    int64_t block, blocks;               /* tiles of a block, a multiple of GEMM_NR; how many */
+    int64_t t0, count;                   /* the block at hand, for the gradient of the weight */
+    real *U, *V, *Z, *dU;                /* U, V: NULL where each chunk transforms its own */
     int64_t v_point, v_panel, v_channel; /* strides of V */
     int64_t z_point, z_channel;          /* strides of Z */
-    int64_t rows, groups, parts; /* outputs at a time, how often, and chunks along outputs */
-    char *work;                  /* of each worker */
+    int64_t rows, groups, parts;         /* outputs at a time, how often, and chunks along outputs */
+    char *work;                          /* of each worker */
     int64_t work_bytes;
 } wino_job;
 
@@ -156,9 +156,9 @@ CT_INLINE wino_tile wino_at(const wino_job *j, int64_t t) {
 
 /* Tiles t0 ... t0 + count - 1 (at most WINO_TILES, from a multiple of GEMM_NR) of one channel: down the columns first,
  * into a stage of rows, then across them. `size` rows and columns of a tile are read: 6 of x, or 4 of dy. */
-CT_INLINE void wino_transform(const wino_job *j, const int size, const real *from, int64_t channels, const int64_t in[2],
-                              const int64_t pad[2], int64_t t0, int64_t count, real *stage, real *to, int64_t point,
-                              int64_t panel) {
+CT_INLINE void wino_transform(const wino_job *j, const int size, const real *from, int64_t channels,
+                              const int64_t in[2], const int64_t pad[2], int64_t t0, int64_t count, real *stage,
+                              real *to, int64_t point, int64_t panel) {
     int32_t at[WINO_TILES];
     int64_t used = 0; /* columns of the stage */
     const int64_t row = WINO_STAGE / 6 / 8 * 8;
@@ -212,7 +212,8 @@ static void wino_weights(const wino_job *j, int64_t o0, int64_t n, real *U, real
         real *u = U + t * WINO_POINTS * (C * GEMM_MR + wide);
         if (j->w_in == 9) pack_panel(wide, rows, C * 9, w, j->w_out, 1, stage);
         else
-            for (int64_t c = 0; c < C; c++) pack_panel(wide, rows, 9, w + c * j->w_in, j->w_out, 1, stage + c * 9 * wide);
+            for (int64_t c = 0; c < C; c++)
+                pack_panel(wide, rows, 9, w + c * j->w_in, j->w_out, 1, stage + c * 9 * wide);
         for (int64_t c = 0; c < C; c++)
             for (int64_t l = 0; l < GEMM_MR; l += VL) { /* lanes beyond the tile are written over by the next channel */
                 const real *g = stage + c * 9 * wide + l;
@@ -225,14 +226,16 @@ static void wino_weights(const wino_job *j, int64_t o0, int64_t n, real *U, real
                 }
                 for (int q = 0; q < 6; q++) {
                     wino_weight(half[q], out);
-                    for (int k = 0; k < 6; k++) v_store(u + (q * 6 + k) * (C * GEMM_MR + wide) + c * GEMM_MR + l, out[k]);
+                    for (int k = 0; k < 6; k++)
+                        v_store(u + (q * 6 + k) * (C * GEMM_MR + wide) + c * GEMM_MR + l, out[k]);
                 }
             }
     }
 }
 
 /* A' m A of one output and VL tiles, into y. */
-CT_INLINE void wino_store(const wino_job *j, const real *m, int64_t point, const wino_tile *tile, int64_t tiles, int64_t o) {
+CT_INLINE void wino_store(const wino_job *j, const real *m, int64_t point, const wino_tile *tile, int64_t tiles,
+                          int64_t o) {
     vreal half[4][6], out[4];
     for (int k = 0; k < 6; k++) {
         vreal column[6];
@@ -268,8 +271,9 @@ CT_INLINE int64_t wino_weight_reals(const wino_job *j) {
 /* Tiles t0 ... t0 + count - 1 of one channel into V, of which t0 is the first panel. */
 CT_INLINE void wino_fill(const wino_job *j, int64_t c, int64_t t0, int64_t count, real *stage, real *V) {
     for (int64_t t = 0; t < count; t += WINO_TILES)
-        wino_transform(j, 6, j->x + c * j->in[0] * j->in[1], j->C, j->in, j->pad, t0 + t, i64_min(WINO_TILES, count - t),
-                       stage, V + t / GEMM_NR * j->v_panel + c * j->v_channel, j->v_point, j->v_panel);
+        wino_transform(j, 6, j->x + c * j->in[0] * j->in[1], j->C, j->in, j->pad, t0 + t,
+                       i64_min(WINO_TILES, count - t), stage, V + t / GEMM_NR * j->v_panel + c * j->v_channel,
+                       j->v_point, j->v_panel);
 }
 
 /* What chunks share: a group of weights, or some channels of some tiles. */
@@ -284,7 +288,8 @@ static void wino_shared_chunk(void *ctx, int64_t chunk) {
         }
         chunk -= j->groups;
     }
-    const int64_t parts = ceil_div(j->C, WINO_CHANNELS), t0 = chunk / parts * WINO_TILES, c0 = chunk % parts * WINO_CHANNELS;
+    const int64_t parts = ceil_div(j->C, WINO_CHANNELS), t0 = chunk / parts * WINO_TILES,
+                  c0 = chunk % parts * WINO_CHANNELS;
     for (int64_t c = c0; c < i64_min(j->C, c0 + WINO_CHANNELS); c++)
         wino_fill(j, c, t0, i64_min(WINO_TILES, j->tiles - t0), stage, j->V + t0 / GEMM_NR * j->v_panel);
 }
@@ -352,8 +357,11 @@ CT_INLINE void wino_plan(wino_job *j) {
     j->rows = ceil_div(j->O, j->groups);
     j->parts = j->blocks < 8 ? i64_min(j->groups, ceil_div(8, j->blocks)) : 1;
     const int64_t products = i64_max(WINO_POINTS * (j->rows * GEMM_NR + 16), 9 * j->C * WINO_LANES_OF_TILE);
-    j->work_bytes = round_up(((j->blocks < 8 ? 0 : j->block / GEMM_NR * j->v_panel) + round_up(i64_max(products, WINO_STAGE), 16) +
-                              (j->blocks > 1 ? 0 : wino_weight_reals(j))) * (int64_t)sizeof(real), 64);
+    j->work_bytes =
+        round_up(((j->blocks < 8 ? 0 : j->block / GEMM_NR * j->v_panel) + round_up(i64_max(products, WINO_STAGE), 16) +
+                  (j->blocks > 1 ? 0 : wino_weight_reals(j))) *
+                     (int64_t)sizeof(real),
+                 64);
 }
 /* Bytes that all chunks read: the weights of more than one block, the tiles of few. */
 CT_INLINE int64_t wino_shared_weights(const wino_job *j) {
@@ -433,7 +441,8 @@ CT_INLINE void wino_gradient_plan(wino_job *j) {
     j->v_point = j->C * j->v_channel, j->z_point = j->O * j->z_channel;
     j->parts = j->O >= 256 ? 2 : 1;
     j->work_bytes = round_up(i64_max(WINO_STAGE * (int64_t)sizeof(real),
-                                     CT_NAME(ct_gemm).work_serial(ceil_div(j->O, j->parts), j->C, j->block)), 64);
+                                     CT_NAME(ct_gemm).work_serial(ceil_div(j->O, j->parts), j->C, j->block)),
+                             64);
 }
 static int64_t wino_gradient_work(wino_job j) {
     wino_gradient_plan(&j);
@@ -445,8 +454,8 @@ static void wino_gradient_run(wino_job *j, void *work) {
     j->V = work;
     j->Z = j->V + WINO_POINTS * j->v_point;
     j->dU = j->Z + WINO_POINTS * j->z_point;
-    j->work = (char *)work +
-              round_up(WINO_POINTS * ((j->C + j->O) * j->v_channel + j->C * j->O) * (int64_t)sizeof(real), 64);
+    j->work =
+        (char *)work + round_up(WINO_POINTS * ((j->C + j->O) * j->v_channel + j->C * j->O) * (int64_t)sizeof(real), 64);
     for (j->t0 = 0; j->t0 < j->tiles; j->t0 += j->block) {
         j->count = i64_min(j->block, j->tiles - j->t0);
         par_for(ceil_div(j->count, WINO_TILES) * (ceil_div(j->C, WINO_CHANNELS) + ceil_div(j->O, WINO_CHANNELS)),

@@ -141,22 +141,43 @@ static int is_narrow(const patch_view *v, int64_t outputs) { return 2 * v->grid[
 
 #if !CT_REAL_DOUBLE
 static wino_job wino_forward(const conv_shape *s) {
-    return (wino_job){.N = s->N, .C = s->C, .O = s->O, .in = {s->in[1], s->in[2]}, .out = {s->out[1], s->out[2]},
-                      .pad = {s->pad[1], s->pad[2]}, .w_out = s->C * 9, .w_in = 9, .w_tap = 1,
+    return (wino_job){.N = s->N,
+                      .C = s->C,
+                      .O = s->O,
+                      .in = {s->in[1], s->in[2]},
+                      .out = {s->out[1], s->out[2]},
+                      .pad = {s->pad[1], s->pad[2]},
+                      .w_out = s->C * 9,
+                      .w_in = 9,
+                      .w_tap = 1,
                       .activation = s->activation};
 }
 /* The gradient of the input is a convolution of the output's gradient with the kernel turned round. */
 static wino_job wino_backward(const conv_shape *s) {
-    return (wino_job){.N = s->N, .C = s->O, .O = s->C, .in = {s->out[1], s->out[2]}, .out = {s->in[1], s->in[2]},
-                      .pad = {2 - s->pad[1], 2 - s->pad[2]}, .w_out = 9, .w_in = s->C * 9, .w_tap = -1};
+    return (wino_job){.N = s->N,
+                      .C = s->O,
+                      .O = s->C,
+                      .in = {s->out[1], s->out[2]},
+                      .out = {s->in[1], s->in[2]},
+                      .pad = {2 - s->pad[1], 2 - s->pad[2]},
+                      .w_out = 9,
+                      .w_in = s->C * 9,
+                      .w_tap = -1};
 }
 #endif
 
 static conv_shape forward_shape(const ct_call *c) { return conv_read(c->in[0], c->in[1], c->out[0], c->ints); }
 
 static direct_job direct_forward(const conv_shape *s, const patch_view *v) {
-    return (direct_job){.v = v, .N = s->N, .G = s->G, .M = s->Og, .activation = s->activation, .image = s->O * s->P,
-                        .plane = s->P, .jump = {1, 1, 1}, .dims = {s->out[0], s->out[1], s->out[2]}};
+    return (direct_job){.v = v,
+                        .N = s->N,
+                        .G = s->G,
+                        .M = s->Og,
+                        .activation = s->activation,
+                        .image = s->O * s->P,
+                        .plane = s->P,
+                        .jump = {1, 1, 1},
+                        .dims = {s->out[0], s->out[1], s->out[2]}};
 }
 
 static int64_t forward_work(const ct_call *c) {
@@ -265,8 +286,14 @@ static int phase_of(const conv_shape *s, int64_t phase, input_phase *at) {
 }
 
 static direct_job direct_backward(const conv_shape *s, const input_phase *at) {
-    return (direct_job){.v = &at->v, .N = s->N, .G = s->G, .M = s->Cg, .image = s->C * s->Q, .plane = s->Q,
-                        .start = {at->r[0], at->r[1], at->r[2]}, .jump = {s->stride[0], s->stride[1], s->stride[2]},
+    return (direct_job){.v = &at->v,
+                        .N = s->N,
+                        .G = s->G,
+                        .M = s->Cg,
+                        .image = s->C * s->Q,
+                        .plane = s->Q,
+                        .start = {at->r[0], at->r[1], at->r[2]},
+                        .jump = {s->stride[0], s->stride[1], s->stride[2]},
                         .dims = {s->in[0], s->in[1], s->in[2]}};
 }
 
@@ -320,8 +347,9 @@ static void conv_backward_input(const ct_call *c) {
         for (int64_t a = 0; a < v.taps[0]; a++)
             for (int64_t b = 0; b < v.taps[1]; b++)
                 for (int64_t e = 0; e < v.taps[2]; e++)
-                    *tap++ = (int32_t)(((at.first[0] + a * at.apart[0]) * s.k[1] + at.first[1] + b * at.apart[1]) * s.k[2] +
-                                       at.first[2] + e * at.apart[2]);
+                    *tap++ =
+                        (int32_t)(((at.first[0] + a * at.apart[0]) * s.k[1] + at.first[1] + b * at.apart[1]) * s.k[2] +
+                                  at.first[2] + e * at.apart[2]);
         tap = c->work;
         char *after = (char *)c->work + round_up(s.T * (int64_t)sizeof(int32_t), 64);
         if (!is_narrow(&v, s.Cg)) {
@@ -398,6 +426,10 @@ static int64_t weight_worker(const weight_job *j) {
     return round_up((rows + j->s.Og) * DEPTH * (int64_t)sizeof(real), 64) +
            round_up(GEMM.work_serial(rows, j->s.Og, DEPTH), 64) + 4096 * (int64_t)sizeof(real);
 }
+/* Gathered where rows are short, or where there are too few positions to pay for adding up the lanes. */
+static int is_gathered(const weight_job *j) {
+    return is_narrow(&j->v, 2) || (j->s.Og >= 8 && j->s.N * ceil_div(j->s.P, VL) < DOT_STEPS / 4);
+}
 static dot_job dot_of(const weight_job *j) {
     return (dot_job){.v = &j->v, .N = j->s.N, .G = j->s.G, .M = j->s.Og, .x = j->x, .dy = j->dy};
 }
@@ -407,7 +439,7 @@ static int64_t weight_work(const ct_call *c) {
 #if !CT_REAL_DOUBLE
     if (wino_fits(&j.s)) return wino_gradient_work(wino_forward(&j.s));
 #endif
-    if (!is_narrow(&j.v, 2)) return dot_work(dot_of(&j));
+    if (!is_gathered(&j)) return dot_work(dot_of(&j));
     return round_up(j.parts * c->out[0]->size * (int64_t)sizeof(real), 64) +
            ct_par_threads() * round_up(weight_worker(&j), 64);
 }
@@ -459,7 +491,7 @@ static void conv_backward_weight(const ct_call *c) {
         return;
     }
 #endif
-    if (!is_narrow(&j.v, 2)) {
+    if (!is_gathered(&j)) {
         dot_job d = dot_of(&j);
         d.dw = dw;
         dot_run(&d, c->work);

@@ -1,5 +1,7 @@
 """Neural networks: modules, layers, losses, initialisations."""
 
+from typing import TYPE_CHECKING, Any
+
 from corten.nn import functional, init, utils
 from corten.nn.activation import *  # noqa: F403
 from corten.nn.adaptive_softmax import *  # noqa: F403
@@ -28,3 +30,7 @@ __all__ = ["AlphaDropout", "Bilinear", "Buffer", "Dropout", "Dropout1d", "Dropou
            "EmbeddingBag", "Flatten", "Identity", "Linear", "Module", "ModuleDict", "ModuleList", "Parameter",
            "ParameterDict", "ParameterList", "Sequential", "Unflatten", "UninitializedParameter", "functional",
            "init", "utils"]  # fmt: skip
+
+if TYPE_CHECKING:  # pooling and padding layers are made in a loop
+
+    def __getattr__(name: str) -> Any: ...

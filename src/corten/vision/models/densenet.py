@@ -85,7 +85,7 @@ class DenseNet(nn.Module):
 
     def forward(self, x: Any) -> Any:
         """Logits (N, num_classes)."""
-        return self.classifier(F.adaptive_avg_pool2d(self.features(x).relu(), (1, 1)).flatten(1))
+        return self.classifier(self.features(x).relu().mean((2, 3)))
 
 
 def densenet121(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> DenseNet:

@@ -51,7 +51,7 @@ class InceptionAux(nn.Module):
 
     def forward(self, x: Any) -> Any:
         """Logits."""
-        x = self.conv(nn.functional.adaptive_avg_pool2d(x, (4, 4))).flatten(1)
+        x = self.conv(nn.AdaptiveAvgPool2d((4, 4))(x)).flatten(1)
         return self.fc2(self.dropout(self.fc1(x).relu()))
 
 

@@ -147,7 +147,8 @@ class MobileNetV3(nn.Module):
         make = partial(Conv2dNormActivation, norm_layer=norm, activation_layer=nn.Hardswish)
         last = inverted_residual_setting[-1].outputs
         self.features = nn.Sequential(make(3, inverted_residual_setting[0].inputs, stride=2),
-                                      *(InvertedResidualV3(b, norm) for b in inverted_residual_setting), make(last, 6 * last, 1))  # fmt: skip
+                                      *(InvertedResidualV3(b, norm) for b in inverted_residual_setting),
+                                      make(last, 6 * last, 1))  # fmt: skip
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(nn.Linear(6 * last, last_channel), nn.Hardswish(), nn.Dropout(dropout),
                                         nn.Linear(last_channel, num_classes))  # fmt: skip

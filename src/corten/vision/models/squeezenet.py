@@ -50,7 +50,8 @@ class SqueezeNet(nn.Module):
         relu = nn.ReLU(inplace=True)
         if version == "1_0":
             layers = [nn.Conv2d(3, 96, 7, 2), relu, _pool(), *_fires((96, 16, 64), (128, 16, 64), (128, 32, 128)), _pool(),
-                      *_fires((256, 32, 128), (256, 48, 192), (384, 48, 192), (384, 64, 256)), _pool(), *_fires((512, 64, 256))]  # fmt: skip
+                      *_fires((256, 32, 128), (256, 48, 192), (384, 48, 192), (384, 64, 256)), _pool(),
+                      *_fires((512, 64, 256))]  # fmt: skip
         elif version == "1_1":
             layers = [nn.Conv2d(3, 64, 3, 2), relu, _pool(), *_fires((64, 16, 64), (128, 16, 64)), _pool(),
                       *_fires((128, 32, 128), (256, 32, 128)), _pool(),

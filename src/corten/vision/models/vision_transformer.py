@@ -75,8 +75,9 @@ class VisionTransformer(nn.Module):
 
     def __init__(self, image_size: int, patch_size: int, num_layers: int, num_heads: int, hidden_dim: int, mlp_dim: int,
                  dropout: float = 0.0, attention_dropout: float = 0.0, num_classes: int = 1000,
-                 representation_size: int | None = None, norm_layer: Any = partial(nn.LayerNorm, eps=1e-6)) -> None:  # fmt: skip
+                 representation_size: int | None = None, norm_layer: Any = None) -> None:  # fmt: skip
         super().__init__()
+        norm_layer = norm_layer or partial(nn.LayerNorm, eps=1e-6)
         if image_size % patch_size:
             raise ValueError(f"[VisionTransformer] got image_size={image_size}, expected a multiple of patch_size={patch_size}")
         self.image_size, self.patch_size, self.hidden_dim = image_size, patch_size, hidden_dim
