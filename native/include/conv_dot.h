@@ -97,8 +97,9 @@ typedef void (*dot_function)(const int32_t *offset, const dot_block *b);
     static void dot_##mm##_##kk(const int32_t *offset, const dot_block *b) { dot_tile(mm, kk, offset, b); }
 DOT(1, 1)
 DOT(1, 2)
-DOT(1, 3) DOT(1, 4) DOT(1, 5) DOT(1, 6) DOT(1, 7) DOT(1, 8) DOT(1, 9) DOT(1, 10) DOT(1, 11) DOT(1, 12) DOT(2, 1)
-    DOT(2, 2) DOT(2, 3) DOT(2, 4) DOT(2, 5) DOT(2, 6) DOT(3, 1) DOT(3, 2) DOT(3, 3) DOT(3, 4)
+DOT(1, 3)
+DOT(1, 4) DOT(1, 5) DOT(1, 6) DOT(1, 7) DOT(1, 8) DOT(1, 9) DOT(1, 10) DOT(1, 11) DOT(1, 12) DOT(2, 1) DOT(2, 2)
+    DOT(2, 3) DOT(2, 4) DOT(2, 5) DOT(2, 6) DOT(3, 1) DOT(3, 2) DOT(3, 3) DOT(3, 4)
 #if DOT_M > 3
         DOT(3, 5) DOT(3, 6) DOT(4, 1) DOT(4, 2) DOT(4, 3) DOT(4, 4) DOT(4, 5) DOT(4, 6)
 #endif

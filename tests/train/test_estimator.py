@@ -17,15 +17,16 @@ from corten import nn, train
 from tests.train.training import same_weights
 
 
-def network(inputs, outputs, hidden=8):
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
+class Network(nn.Sequential):  # a class, whose name is the same in every process of a test run
+    def __init__(self, inputs, outputs, hidden=8):
+        super().__init__(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
 
 QUICK = {"epochs": 5, "random_state": 0, "dtype": "float64"}
 
 
 @pytest.mark.filterwarnings("ignore")
-@parametrize_with_checks([train.Estimator(network, **QUICK), train.Estimator(network, task="regression", **QUICK)])
+@parametrize_with_checks([train.Estimator(Network, **QUICK), train.Estimator(Network, task="regression", **QUICK)])
 def test_check(estimator, check):
     check(estimator)
 
@@ -41,7 +42,7 @@ def test_wine_in_a_pipeline_and_a_grid_search():
     data = table("wine.csv", 200)
     X, y = data[:, :-1].astype(np.float64), data[:, -1].astype(str)
     assert len(set(y)) == 3
-    estimator = train.Estimator(network, epochs=40, lr=0.02, batch_size=16, random_state=0, module_params={"hidden": 4})
+    estimator = train.Estimator(Network, epochs=40, lr=0.02, batch_size=16, random_state=0, module_params={"hidden": 4})
     pipe = make_pipeline(StandardScaler(), estimator)
     grid = {"estimator__module__hidden": [1, 16], "estimator__optimizer__weight_decay": [0.0, 1e-3]}
     search = GridSearchCV(pipe, grid, cv=3).fit(X, y)
@@ -55,7 +56,7 @@ def test_regression_stops_early_with_the_best_weights():
     data = table("winequality-red.csv", 1200)
     data = data[1:] if not data[0, 0].replace(".", "").isdigit() else data
     X, y = StandardScaler().fit_transform(data[:, :-1].astype(np.float64)), data[:, -1].astype(np.float64)
-    estimator = train.Estimator(network, task="regression", loss="SmoothL1Loss", epochs=60, lr=0.02, validation_fraction=0.2,
+    estimator = train.Estimator(Network, task="regression", loss="SmoothL1Loss", epochs=60, lr=0.02, validation_fraction=0.2,
                                 patience=3, random_state=1, trainer={"clip_norm": 5.0})  # fmt: skip
     estimator.fit(X, y)
     history = estimator.run_.history
@@ -69,7 +70,7 @@ def test_the_same_as_the_trainer_by_hand_and_the_callers_generator_stays():
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((100, 4)).astype(np.float32), rng.integers(0, 2, 100)
     corten.manual_seed(11)
-    made = network(4, 2)
+    made = Network(4, 2)
     start = {k: v.clone() for k, v in made.state_dict().items()}
     state = corten.get_rng_state().tolist()
     first = train.Estimator(made, optimizer=corten.optim.SGD, lr=0.1, epochs=3, batch_size=100, random_state=0).fit(X, y)
@@ -85,16 +86,16 @@ def test_the_same_as_the_trainer_by_hand_and_the_callers_generator_stays():
 def test_what_does_not_fit_is_refused():
     X, y = np.zeros((10, 2)), np.arange(10) % 2
     with pytest.raises(ValueError, match="Invalid parameter 'speed' for estimator"):
-        train.Estimator(network).set_params(speed=3)
+        train.Estimator(Network).set_params(speed=3)
     with pytest.raises(TypeError, match="hiden"):
-        train.Estimator(network, module_params={"hiden": 3}).fit(X, y)
+        train.Estimator(Network, module_params={"hiden": 3}).fit(X, y)
     with pytest.raises(ValueError, match="got task 'sorting'"):
-        train.Estimator(network, task="sorting").fit(X, y)
+        train.Estimator(Network, task="sorting").fit(X, y)
     with pytest.raises(ValueError, match="a module that is made already"):
         train.Estimator(nn.Linear(2, 2), module_params={"bias": False}).fit(X, y)
     with pytest.raises(NotFittedError):
-        train.Estimator(network).predict(X)
+        train.Estimator(Network).predict(X)
     with pytest.raises(AttributeError, match="predict_proba is for classification"):
-        _ = train.Estimator(network, task="regression").predict_proba
+        _ = train.Estimator(Network, task="regression").predict_proba
     with pytest.raises(ValueError, match="leaves no rows"):
-        train.Estimator(network, validation_fraction=1.0).fit(X, y)
+        train.Estimator(Network, validation_fraction=1.0).fit(X, y)

@@ -382,8 +382,8 @@ class Multinomial(Distribution):
         self._categorical = Categorical(probs, logits, validate_args)
         super().__init__(self._categorical.batch_shape, (self._categorical._num_events,), validate_args)
 
-    probs = OneHotCategorical.probs
-    logits = OneHotCategorical.logits
+    probs: Any = OneHotCategorical.probs  # type: ignore[assignment]
+    logits: Any = OneHotCategorical.logits  # type: ignore[assignment]
 
     @property
     def support(self) -> Any:  # type: ignore[override]

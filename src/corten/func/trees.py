@@ -11,7 +11,7 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     if isinstance(tree, Mapping):
         parts = [flatten(v) for v in tree.values()]
         keys = list(tree)
-        return _joined(parts, lambda values: type(tree)(zip(keys, values, strict=True)) if type(tree) is not dict
+        return _joined(parts, lambda values: type(tree)(zip(keys, values, strict=True)) if type(tree) is not dict  # type: ignore[call-arg]
                        else dict(zip(keys, values, strict=True)))  # fmt: skip
     if isinstance(tree, (tuple, list)):
         parts = [flatten(v) for v in tree]

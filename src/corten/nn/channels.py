@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from corten.nn import functional as F  # noqa: N812
+from corten.nn import functional_pooling
 from corten.nn.dropout import DropoutBase
 from corten.nn.module import Module
 
@@ -55,7 +56,7 @@ class CrossMapLRN2d(Module):
             raise ValueError(f"[CrossMapLRN2d] got {input.ndim} dimensions, expected 4")
         reach = (self.size - 1) // 2 + 1
         square = (input * input).reshape((input.shape[0], 1, input.shape[1], -1))
-        total = F.avg_pool2d(F.pad(square, (0, 0, reach - 1, reach - 1)), (2 * reach - 1, 1), stride=1) * (2 * reach - 1)
+        total = functional_pooling.avg_pool2d(F.pad(square, (0, 0, reach - 1, reach - 1)), (2 * reach - 1, 1), stride=1) * (2 * reach - 1)
         return input / (total.reshape(input.shape) * (self.alpha / self.size) + self.k) ** self.beta
 
     def extra_repr(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -385,3 +385,8 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
     n = len(lead)
     x = input.reshape((*lead, c, h // r, r, w // r, r))
     return x.permute((*range(n + 1), n + 2, n + 4, n + 1, n + 3)).reshape((*lead, c * r * r, h // r, w // r))
+
+
+if TYPE_CHECKING:  # the functions for 1 to 3 dimensions are made in a loop
+
+    def __getattr__(name: str) -> Any: ...

@@ -24,7 +24,8 @@ class DataParallel(Module):
         super().__init__()
         if device_ids:
             raise ValueError(f"[DataParallel] got device_ids={device_ids}, expected None: there are no devices but the CPU")
-        self.module, self.dim, self.device_ids, self.output_device = module, dim, [], output_device
+        self.module, self.dim, self.output_device = module, dim, output_device
+        self.device_ids: list[Any] = []
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the module."""
