@@ -86,9 +86,6 @@ CT_INLINE void dot_rows(const int na, const int nb, int64_t K, const real *a, in
 static void dot_1(int64_t K, const real *a, int64_t ar, const real *b, int64_t br, vreal *t) {
     dot_rows(1, 1, K, a, ar, b, br, t);
 }
-static void dot_1_8(int64_t K, const real *a, int64_t ar, const real *b, int64_t br, vreal *t) {
-    dot_rows(1, 8, K, a, ar, b, br, t);
-}
 static void dot_2_4(int64_t K, const real *a, int64_t ar, const real *b, int64_t br, vreal *t) {
     dot_rows(2, 4, K, a, ar, b, br, t);
 }
@@ -98,7 +95,11 @@ static void dot_3_4(int64_t K, const real *a, int64_t ar, const real *b, int64_t
 static void dot_4_4(int64_t K, const real *a, int64_t ar, const real *b, int64_t br, vreal *t) {
     dot_rows(4, 4, K, a, ar, b, br, t);
 }
-#if LANES < 8
+#if LANES >= 8
+static void dot_1_8(int64_t K, const real *a, int64_t ar, const real *b, int64_t br, vreal *t) {
+    dot_rows(1, 8, K, a, ar, b, br, t);
+}
+#else
 static void dot_1_4(int64_t K, const real *a, int64_t ar, const real *b, int64_t br, vreal *t) {
     dot_rows(1, 4, K, a, ar, b, br, t);
 }
