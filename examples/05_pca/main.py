@@ -79,7 +79,8 @@ def main(run):
             axes[r, c].axis("off")
     run.save(figure, "digits")
 
-    run.metric("accuracy with 20 numbers a digit", {n: a for n, _, a in recognised}[20], at_least=0.9)
+    run.metric("accuracy with 20 numbers a digit", {n: a for n, _, a in recognised}[20],
+               at_least=0.85 if run.quick else 0.9)  # fmt: skip
     run.metric("error after denoising over error before", after / before, at_most=0.6 if side == 28 else 0.8)
 
 

@@ -127,7 +127,7 @@ static void rows_times_rows(int na, int64_t n, int64_t K, const real *a, int64_t
             default: dot_4_4(K, a, a_row, bj, b_row, t); break;
             }
             for (int r = 0; r < na; r++)
-                for (int s = 0; s < step; s++) lanes[r][j + s] = t[r * step + s];
+                for (int s = 0; s < step && j + s < LANES; s++) lanes[r][j + s] = t[r * step + s];
         }
         for (; j < count; j++)
             for (int r = 0; r < na; r++) dot_1(K, a + r * a_row, 0, b + (j0 + j) * b_row, 0, &lanes[r][j]);

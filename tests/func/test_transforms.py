@@ -12,7 +12,8 @@ from corten import func, nn
 from corten.func import functional as ours
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
+              pytest.mark.filterwarnings("ignore:Attempted to insert a get_attr Node:UserWarning")]  # fmt: skip
 RNG = np.random.default_rng(1)
 
 

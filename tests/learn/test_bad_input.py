@@ -52,7 +52,7 @@ def odd_csr(kind):
         X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
     elif kind == "duplicates":
         X = sp.csr_matrix((np.repeat(X.data / 2, 2), np.repeat(X.indices, 2), X.indptr * 2), shape=X.shape)
-    else:
+    elif kind == "NaN":
         X.data[3] = np.nan
     return X
 
@@ -146,14 +146,18 @@ def test_as_scikit_learn(path):
 ])  # fmt: skip
 @pytest.mark.filterwarnings("ignore")
 def test_odd_csr_is_the_same_data(path):
-    """Unsorted, doubled and 64-bit indices change nothing in the result."""
+    """Unsorted and 64-bit indices change nothing in the result, or are refused as scikit-learn refuses them."""
     settings = {"with_mean": False} if path.endswith("StandardScaler") else {}
     module, name = path.split(".")
     cls = getattr(importlib.import_module(f"corten.learn.{module}"), name)
     y = NUMBERS if name == "Ridge" else CLASSES
-    plain = cls(**ESTIMATORS.get(path, {}), **settings).fit(odd_csr("duplicates").tocsc().tocsr(), y)
-    for kind in ("unsorted", "64-bit", "duplicates"):
+    plain = cls(**ESTIMATORS.get(path, {}), **settings).fit(odd_csr("plain"), y)
+    for kind in ("unsorted", "64-bit"):
         X = odd_csr(kind)
+        if kind == "64-bit" and name in ("LinearSVC", "SVC", "KMeans"):
+            with pytest.raises(ValueError, match="32-bit integer indices"):
+                cls(**ESTIMATORS.get(path, {}), **settings).fit(X, y)
+            continue
         before = (X.indices.copy(), X.data.copy())
         odd = cls(**ESTIMATORS.get(path, {}), **settings).fit(X, y)
         method = "transform" if hasattr(cls, "transform") and not hasattr(cls, "predict") else "predict"

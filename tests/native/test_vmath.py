@@ -67,7 +67,7 @@ FUNCTIONS = {
     "rsqrt": (lambda x: 1 / np.sqrt(x), [any_size(signed=False)], 1.6, 1.6),
     "erf": (in_double(math.erf), [uniform(-1, 1), uniform(-6, 6), any_size(high=1)], 1.2, 2.5),
     "erfc": (in_double(math.erfc), [uniform(-1, 1), uniform(-6, 9)], 4.0, 6.0),
-    "erfinv": (in_double(scipy.special.erfinv), [uniform(-1, 1)], 0.6, 8.0),
+    "erfinv": (in_double(scipy.special.erfinv), [uniform(-1, 1)], 6.0, 8.0),
 }
 PAIRS = {
     "pow": (np.power, [(uniform(0.01, 30), uniform(-20, 20)), (uniform(0.9, 1.1), uniform(-600, 600))], 0.51, 1.2),

@@ -74,6 +74,7 @@ def run(
                 on_epoch=finished)  # fmt: skip
     except KeyboardInterrupt:
         interrupted = True
+        console = Console(stderr=as_json, highlight=False, soft_wrap=True)  # the other may hold half a line for ever
     except BaseException:
         if history:
             console.print(f"the model of epoch {history[-1].number} is kept in {folder / MODEL}")

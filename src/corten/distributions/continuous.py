@@ -224,6 +224,11 @@ class Uniform(Distribution):
         return (self.high + self.low) / 2
 
     @property
+    def mode(self) -> Any:
+        """Not a number: no value is likelier than another."""
+        return math.nan * self.high
+
+    @property
     def variance(self) -> Any:
         return (self.high - self.low) ** 2 / 12
 

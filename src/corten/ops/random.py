@@ -341,7 +341,7 @@ def binomial(count: Any, prob: Any, generator: Generator | None = None) -> Any:
     if bool((count < 0).any()) or bool(((prob < 0) | (prob > 1)).any()):
         raise RuntimeError("[binomial] expected counts from 0 and probabilities of [0, 1]")
     count, prob = count + 0 * prob, prob + 0 * count
-    return inverse_sample("bdtrik", generator, count, lambda cdf, k, n, p: cdf.bdtr(k, n, p), prob)
+    return inverse_sample("bdtrik", generator, count, lambda cdf, k, n, p: cdf.bdtr(k, n.astype("int64"), p), prob)
 
 
 def inverse_sample(inverse: str, generator: Generator | None, first: Any, cdf: Any, *others: Any) -> Any:

@@ -75,7 +75,7 @@ def run(critic):
     env, policy = CartPole(1), Policy()
     optimizer = optim.Adam(policy.parameters(), lr=1e-2)
     lengths = []
-    for episode in range(40):
+    for episode in range(90):
         state, done = env.reset(), False
         while not done:
             probs, value = policy(torch.from_numpy(state))
@@ -90,4 +90,4 @@ def run(critic):
 
 
 reinforce, actor_critic = run(False), run(True)
-RESULT = {"better": any(float(np.mean(v[:8])) < float(np.mean(v[-12:])) for v in (reinforce, actor_critic))}
+RESULT = {"better": any(float(np.mean(v[:20])) < float(np.mean(v[-20:])) for v in (reinforce, actor_critic))}

@@ -168,7 +168,7 @@ class OPTICS(ClusterMixin, Estimator):
         """Order and cluster the rows of X (n_samples, n_features); y is ignored."""
         if self.metric == "precomputed" or callable(self.metric):
             raise UnsupportedSetting(self, "metric", self.metric, "the name of a metric")
-        X = validate_data(self, X, dtype=np.float64, order="C")
+        X = validate_data(self, X, dtype=np.float64, order="C", ensure_min_samples=2)
         graph = check_memory(self.memory).cache(_graph)
         self.ordering_, self.core_distances_, self.reachability_, self.predecessor_ = graph(
             X, min_samples=self.min_samples, max_eps=self.max_eps, metric=self.metric, p=self.p,

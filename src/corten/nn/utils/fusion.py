@@ -29,7 +29,11 @@ def fuse_linear_bn_weights(linear_w: Any, linear_b: Any, bn_rm: Any, bn_rv: Any,
 
 def _fused(name: str, layer: Any, bn: Any, transpose: bool) -> Any:
     if layer.training or bn.training:
-        raise AssertionError(f"[{name}] both layers must be evaluating")
+        raise AssertionError(f"[{name}] got a layer in training mode, expected both to be evaluating")
+    if bn.running_mean is None:
+        raise RuntimeError(f"[{name}] got a batch norm without running statistics")
+    if bn.num_features != (channels := layer.weight.shape[int(transpose)] * (layer.groups if transpose else 1)):
+        raise ValueError(f"[{name}] got a batch norm of {bn.num_features} features after a layer with {channels}")
     made = copy.deepcopy(layer)
     norm = (bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias)
     made.weight, made.bias = fuse_conv_bn_weights(layer.weight, layer.bias, *norm, transpose)
