@@ -82,6 +82,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "torchvision": ("corten.compat.torchvision",),
     "torchvision.datasets": ("corten.compat.torchvision.datasets",),
     "torchvision.datasets.mnist": ("corten.compat.torchvision.datasets",),
+    "torchvision.models": ("corten.vision.models",),
     "torchvision.io": ("corten.compat.torchvision.images",),
     "torchvision.transforms": ("corten.compat.torchvision.transforms",),
     "torchvision.transforms.functional": ("corten.compat.torchvision.images",),

@@ -1,4 +1,4 @@
-"""The part of torchvision that tutorials use: data sets, transforms of pictures, grids.
+"""The part of torchvision that tutorials use: data sets, models, transforms of pictures, grids.
 
 Pictures are Pillow's or tensors (..., C, H, W), as there.
 """
@@ -16,6 +16,8 @@ _ROOMS = {"datasets": "datasets", "transforms": "transforms", "utils": "grids", 
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return importlib.import_module(f"corten.compat.torchvision.{_ROOMS[name]}")
-    if name in ("models", "ops"):
-        raise NotImplementedError(f"[torchvision] {name} is not here: write the network, or use PyTorch's torchvision")
+    if name == "models":
+        return importlib.import_module("corten.vision.models")
+    if name == "ops":
+        raise NotImplementedError(f"[torchvision] {name} is not here: use PyTorch's torchvision")
     raise AttributeError(f"module 'torchvision' has no attribute {name!r}")
