@@ -27,15 +27,16 @@ def folders() -> list[Path]:
     return sorted(p for p in EXAMPLES.iterdir() if p.name[:2].isdigit() and (p / "main.py").is_file())
 
 
-def run(folder: Path, quick: bool) -> dict:
-    """Run one in a folder of its own; its pictures, made small, go into the gallery."""
+def run(folder: Path, quick: bool) -> dict | None:
+    """Run one in a folder of its own; its pictures, made small, go into the gallery. None when it missed a goal."""
     from PIL import Image
 
     with tempfile.TemporaryDirectory() as out:
         command = [sys.executable, str(folder), "--json", "--out", out, *(["--quick"] if quick else [])]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if done.returncode:
-            raise SystemExit(f"{folder.name} ended with {done.returncode}")
+            print(f"{folder.name} ended with {done.returncode}", file=sys.stderr)
+            return None
         result = json.loads(done.stdout)
         pictures = ROOT / "docs" / "gallery"
         pictures.mkdir(parents=True, exist_ok=True)
@@ -84,14 +85,18 @@ def main() -> int:
         missing = [f.name for f in folders() if f.name not in results]
         print(f"not in the table: {', '.join(missing)}" if missing else "the table names every example")
         return bool(missing)
+    failed = []
     for folder in folders():
         if not options.names or folder.name in options.names or folder.name[:2] in options.names:
-            results[folder.name] = run(folder, options.quick)
-    STORE.write_text(json.dumps(results, indent=1) + "\n")
+            if (result := run(folder, options.quick)) is None:
+                failed.append(folder.name)
+                continue
+            results[folder.name] = result
+            STORE.write_text(json.dumps(results, indent=1) + "\n")  # what is cut short keeps what it has
     head, _, rest = PAGE.read_text().partition(BEGIN)
     PAGE.write_text(f"{head}{BEGIN}\n{table(results)}\n{END}{rest.partition(END)[2]}")
     GALLERY.write_text(gallery(results))
-    return 0
+    return bool(failed)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from corten.learn._base import (
     fit_context,
     validate_data,
 )
+from corten.learn.linear_model._descent import descend
 from corten.learn.linear_model._moments import moments
 from corten.learn.linear_model._predict import LinearPredictor
 
@@ -108,24 +109,27 @@ class GradientDescentRegressor(RegressorMixin, LinearPredictor):
         weights = check_sample_weight(sample_weight, X, dtype=X.dtype)
         n, p = X.shape
         size = {"batch": n, "stochastic": 1}.get(self.method, min(self.batch_size, n))
-        rng, order = check_random_state(self.random_state), np.arange(n)
+        rng, order = check_random_state(self.random_state), np.arange(n, dtype=np.int64)
         w, b = np.zeros(p, dtype=X.dtype), X.dtype.type(0)
         mean_weight = weights.sum(dtype=np.float64) / n
         weights = weights / X.dtype.type(mean_weight) if mean_weight > 0 else weights
         rate = X.dtype.type(self._rate(X, weights) if self.learning_rate == "auto" else self.learning_rate)
+        alpha, workspace = X.dtype.type(self.alpha), np.empty_like(w)
+        if size < n:
+            X = np.ascontiguousarray(X)
         history, progress = [self._objective(X, y, weights, w, b)], Progress(self, self.verbose, self.max_iter)
         for epoch in range(self.max_iter):
             if self.shuffle and size < n:
                 rng.shuffle(order)
-            with np.errstate(over="ignore", invalid="ignore"):
-                for start in range(0, n, size):
-                    rows = order[start : start + size] if size < n else slice(None)
-                    Xb, residual = X[rows], weights[rows]
-                    residual = residual * (Xb @ w + b - y[rows])
-                    w = w - rate * (Xb.T @ residual / len(Xb) + X.dtype.type(self.alpha) * w)
+            if size < n:
+                b = X.dtype.type(descend(X, y, weights, order, size, rate, alpha, self.fit_intercept, w, workspace, b))
+            else:
+                with np.errstate(over="ignore", invalid="ignore"):
+                    residual = weights * (X @ w + b - y)
+                    w = w - rate * (X.T @ residual / n + alpha * w)
                     if self.fit_intercept:
                         b = b - rate * residual.mean()
-                history.append(self._objective(X, y, weights, w, b))
+            history.append(self._objective(X, y, weights, w, b))
             progress.step(epoch + 1, loss=history[-1])
             if not np.isfinite(history[-1]):
                 raise ValueError(
