@@ -158,7 +158,7 @@ def main(run):
     axes[1, 1].set(title="Training minus test accuracy")
     run.save(figure, "basics")
 
-    run.metric("best test accuracy of the optimizers", max(h[-1, 2] for h in by_optimizer.values()), at_least=0.7 if run.quick else 0.94)
+    run.metric("best test accuracy of the optimizers", max(h[-1, 2] for h in by_optimizer.values()), at_least=0.7 if run.quick else 0.91)
     run.metric("loss of sigmoid over loss of ReLU, six layers deep", by_activation["sigmoid"][-1, 0] / by_activation["relu"][-1, 0],
                at_least=1.1)  # fmt: skip
     run.metric("gain in test accuracy by the best regulariser", max(r[2] for r in rows[1:]) - rows[0][2],
