@@ -49,6 +49,10 @@ def compiles(compiler, flags, source="int main(void) { return 0; }"):
 
 
 class Build(build_ext):
+    def finalize_options(self):
+        super().finalize_options()
+        self.parallel = int(os.environ.get("CORTEN_JOBS", os.cpu_count() or 1))
+
     def build_extensions(self):
         compiler = [c for c in getattr(self.compiler, "compiler", ["cc"]) if not c.startswith(("-O", "-g", "-W"))]
         isas = {k: v for k, v in isa_flags().items() if not v or compiles(compiler, v)}
@@ -83,7 +87,7 @@ class Build(build_ext):
             return str(target)
 
         jobs.sort(key=lambda job: -job[0].stat().st_size)
-        with ThreadPoolExecutor(int(os.environ.get("CORTEN_JOBS", os.cpu_count() or 1))) as pool:
+        with ThreadPoolExecutor(self.parallel) as pool:
             objects = list(pool.map(compile_one, jobs))
         for ext in self.extensions:
             ext.extra_compile_args += ["-std=gnu11", "-O2", "-fvisibility=hidden", "-Wno-unused-function"]
