@@ -73,7 +73,8 @@ def fit(model, batches, loss_of, lr=0.003):
     """Adam over the batches; the losses."""
     optimizer, losses = corten.optim.Adam(model.parameters(), lr=lr), []
     model.train()
-    for batch in batches:
+    for i, batch in enumerate(batches):
+        optimizer.param_groups[0]["lr"] = lr * (1 + np.cos(np.pi * i / len(batches))) / 2
         optimizer.zero_grad()
         loss = loss_of(model, batch)
         loss.backward()
@@ -211,7 +212,7 @@ def main(run):
         out = m(corten.tensor(a[rows]), corten.tensor(b[rows, :-1]))
         return F.cross_entropy(out.reshape(-1, out.shape[-1]), corten.tensor(b[rows, 1:].reshape(-1)))
 
-    losses = fit(translator, draw(rng, len(a), 64, 150 if run.quick else 900), date_loss, 0.004)
+    losses = fit(translator, draw(rng, len(a), 64, 150 if run.quick else 2200), date_loss, 0.006)
     back = {i: c for c, i in target.items()}
     with corten.no_grad():
         x_dates = corten.tensor(tasks.padded([[source.get(c, 0) for c in text] for text, _ in test], 18))
