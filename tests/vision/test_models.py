@@ -26,7 +26,7 @@ LARGE = {
 # name, input, settings: small, but through every kind of block
 SMALL = [("lenet5", (2, 1, 28, 28), {}), ("resnet20", (2, 3, 32, 32), {}), ("resnet18", (2, 3, 64, 64), {}),
          ("resnext50_32x4d", (2, 3, 32, 32), {"replace_stride_with_dilation": [False, True, True]}),
-         ("densenet121", (2, 3, 64, 64), {}), ("mobilenet_v2", (2, 3, 32, 32), {}), ("mobilenet_v3_small", (2, 3, 64, 64), {}),
+         ("densenet121", (2, 3, 64, 64), {}), ("mobilenet_v2", (2, 3, 64, 64), {}), ("mobilenet_v3_small", (2, 3, 64, 64), {}),
          ("efficientnet_b0", (2, 3, 64, 64), {}), ("squeezenet1_1", (2, 3, 48, 48), {}), ("googlenet", (2, 3, 32, 32), {}),
          ("unet", (2, 3, 21, 24), {"features": 4})]  # fmt: skip
 
