@@ -6,7 +6,9 @@ import contextlib
 import json
 import math
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -59,8 +61,9 @@ def run(
 
     def finished(epoch: Epoch) -> None:
         training = settings | {"epoch": epoch.number, "test_accuracy": epoch.test.accuracy}
-        save(folder / MODEL, model, replace(description, training=training))
-        history.append(epoch)
+        with _uninterrupted():  # the file and the history say the same
+            save(folder / MODEL, model, replace(description, training=training))
+            history.append(epoch)
         console.print(
             f"epoch {epoch.number:>3}/{epochs}  loss {epoch.train.loss:.4f}  train {100 * epoch.train.accuracy:.2f} %"
             f"  test {100 * epoch.test.accuracy:.2f} %  {epoch.seconds:.1f} s"
@@ -155,6 +158,22 @@ def _schedule(name: str, lr: float, epochs: int) -> Callable[[int], float]:
     if name == "constant":
         return lambda done: lr
     return lambda done: 0.5 * lr * (1 + math.cos(math.pi * done / epochs))
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until the block has ended."""
+    caught: list[Any] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: caught.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if caught:
+        raise KeyboardInterrupt
 
 
 def _claim(out: Path | None, name: str, overwrite: bool, settings: dict[str, Any]) -> tuple[Path, Callable[[], None]]:

@@ -38,6 +38,9 @@ class PCA(CentredProjection, from_sklearn("decomposition.PCA")):
     array([[0.707, 0.707]])
     """
 
+    transform = CentredProjection.transform  # of this class, so that scikit-learn wraps it for set_output
+
+
     def _fit(self, X):
         solver = self.svd_solver
         if issparse(X) or solver in ("full", "arpack") or self.n_components == "mle":
