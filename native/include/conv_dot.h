@@ -95,25 +95,25 @@ CT_INLINE void dot_tile(const int mm, const int kk, const int32_t *offset, const
 typedef void (*dot_function)(const int32_t *offset, const dot_block *b);
 #define DOT(mm, kk) \
     static void dot_##mm##_##kk(const int32_t *offset, const dot_block *b) { dot_tile(mm, kk, offset, b); }
-DOT(1, 1)
-DOT(1, 2)
-DOT(1, 3)
-DOT(1, 4) DOT(1, 5) DOT(1, 6) DOT(1, 7) DOT(1, 8) DOT(1, 9) DOT(1, 10) DOT(1, 11) DOT(1, 12) DOT(2, 1) DOT(2, 2)
-    DOT(2, 3) DOT(2, 4) DOT(2, 5) DOT(2, 6) DOT(3, 1) DOT(3, 2) DOT(3, 3) DOT(3, 4)
+/* clang-format off */
+DOT(1, 1) DOT(1, 2) DOT(1, 3) DOT(1, 4) DOT(1, 5) DOT(1, 6) DOT(1, 7) DOT(1, 8)
+DOT(1, 9) DOT(1, 10) DOT(1, 11) DOT(1, 12) DOT(2, 1) DOT(2, 2) DOT(2, 3) DOT(2, 4)
+DOT(2, 5) DOT(2, 6) DOT(3, 1) DOT(3, 2) DOT(3, 3) DOT(3, 4)
 #if DOT_M > 3
-        DOT(3, 5) DOT(3, 6) DOT(4, 1) DOT(4, 2) DOT(4, 3) DOT(4, 4) DOT(4, 5) DOT(4, 6)
+DOT(3, 5) DOT(3, 6) DOT(4, 1) DOT(4, 2) DOT(4, 3) DOT(4, 4) DOT(4, 5) DOT(4, 6)
 #endif
-            static const dot_function dot_table[DOT_M][12] = {
-                {dot_1_1, dot_1_2, dot_1_3, dot_1_4, dot_1_5, dot_1_6, dot_1_7, dot_1_8, dot_1_9, dot_1_10, dot_1_11,
-                 dot_1_12},
-                {dot_2_1, dot_2_2, dot_2_3, dot_2_4, dot_2_5, dot_2_6},
+static const dot_function dot_table[DOT_M][12] = {
+    {dot_1_1, dot_1_2, dot_1_3, dot_1_4, dot_1_5, dot_1_6, dot_1_7, dot_1_8, dot_1_9, dot_1_10, dot_1_11,
+     dot_1_12},
+    {dot_2_1, dot_2_2, dot_2_3, dot_2_4, dot_2_5, dot_2_6},
 #if DOT_M > 3
-                {dot_3_1, dot_3_2, dot_3_3, dot_3_4, dot_3_5, dot_3_6},
-                {dot_4_1, dot_4_2, dot_4_3, dot_4_4, dot_4_5, dot_4_6},
+    {dot_3_1, dot_3_2, dot_3_3, dot_3_4, dot_3_5, dot_3_6},
+    {dot_4_1, dot_4_2, dot_4_3, dot_4_4, dot_4_5, dot_4_6},
 #else
-            {dot_3_1, dot_3_2, dot_3_3, dot_3_4},
+    {dot_3_1, dot_3_2, dot_3_3, dot_3_4},
 #endif
 };
+/* clang-format on */
 
 static void dot_sum_chunk(void *ctx, int64_t chunk) {
     const dot_job *j = ctx;
