@@ -212,7 +212,7 @@ def main(run):
         out = m(corten.tensor(a[rows]), corten.tensor(b[rows, :-1]))
         return F.cross_entropy(out.reshape(-1, out.shape[-1]), corten.tensor(b[rows, 1:].reshape(-1)))
 
-    losses = fit(translator, draw(rng, len(a), 64, 150 if run.quick else 2200), date_loss, 0.006)
+    losses = fit(translator, draw(rng, len(a), 64, 150 if run.quick else 4000), date_loss, 0.006 if run.quick else 0.003)
     back = {i: c for c, i in target.items()}
     with corten.no_grad():
         x_dates = corten.tensor(tasks.padded([[source.get(c, 0) for c in text] for text, _ in test], 18))
