@@ -23,9 +23,9 @@ static double now(void) {
 
 #define PEAK(name, vec)                                                                               \
     double name(long rounds, double *flops) {                                                         \
-        vec x[CHAINS], a, b;                                                                          \
-        for (int c = 0; c < CHAINS; c++) x[c] = (vec){0} + c;                                         \
-        a = (vec){0} + 0.999f, b = (vec){0} + 0.001f;                                                 \
+        vec x[CHAINS], a, b, zero = {0};                                                              \
+        for (int c = 0; c < CHAINS; c++) x[c] = zero + (float)c;                                      \
+        a = zero + 0.999f, b = zero + 0.001f;                                                         \
         __asm__ volatile("" : "+m"(a), "+m"(b));                                                      \
         double start = now();                                                                         \
         for (long r = 0; r < rounds; r++)                                                             \

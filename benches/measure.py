@@ -16,6 +16,7 @@ import importlib
 import multiprocessing
 import os
 import platform
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -306,12 +307,12 @@ def share_of(row: Row, seconds: float, ceilings: dict[str, float]) -> str:
 
 def measure_ceilings(seconds: float = 0.1) -> dict[str, float]:
     """FMA rates (flop/s, all cores and one) and the STREAM triad (byte/s, all cores); empty without a C compiler."""
-    compiler = shutil.which(os.environ.get("CC", "cc"))
-    if compiler is None:
+    compiler = shlex.split(os.environ.get("CC") or "cc")  # CC may be "ccache gcc"
+    if shutil.which(compiler[0]) is None:
         return {}
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder, "ceilings.so")
-        subprocess.run([compiler, "-O3", "-march=native", "-mprefer-vector-width=512", "-ffp-contract=fast", "-shared",
+        subprocess.run([*compiler, "-O3", "-march=native", "-mprefer-vector-width=512", "-ffp-contract=fast", "-shared",
                         "-fPIC", "-w", str(HERE / "ceilings.c"), "-o", str(library)], check=True)  # fmt: skip
         c = ctypes.CDLL(str(library))
     found = {}

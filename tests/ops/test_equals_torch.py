@@ -16,24 +16,6 @@ torch = pytest.importorskip("torch")
 RNG = np.random.default_rng(3)
 
 
-def calls(table: str) -> list[str]:
-    """The calls of a table: text up to a blank at bracket depth 0."""
-    found, depth, at = [], 0, ""
-    quoted = False
-    for c in table:
-        quoted ^= c == "'"
-        if not quoted:
-            depth += (c in "([") - (c in ")]")
-        if c.isspace() and depth == 0 and not quoted:
-            tail = at.rstrip()
-            if tail:
-                found.append(tail)
-            at = ""
-        else:
-            at += c
-    return found + ([at] if at.strip() else [])
-
-
 def distinct(*shape: int) -> np.ndarray:
     """Values that differ by at least 0.07, none near 0."""
     n = int(np.prod(shape))
@@ -52,7 +34,7 @@ INPUTS: dict[str, dict[str, np.ndarray]] = {
     "IN_PLACE": {"x": RNG.uniform(0.1, 0.9, (3, 3)), "y": RNG.uniform(0.1, 0.9, (3, 3))},
     "ERRORS": {"x": distinct(3, 4), "v": distinct(4), "b": distinct(2, 3, 4), "i": RNG.integers(0, 5, (3, 4)), "w": RNG.integers(1, 6, 8)},
 }  # fmt: skip
-REAL = [(t, c) for t in ("SMOOTH", "MATRIX", "BATCH", "SQUARE", "FOURIER") for c in calls(getattr(cases, t))]
+REAL = [(t, c) for t in ("SMOOTH", "MATRIX", "BATCH", "SQUARE", "FOURIER") for c in cases.calls(getattr(cases, t))]
 
 
 def tensor_of(lib: Any, array: np.ndarray, layout: str = "plain") -> Any:
@@ -146,7 +128,7 @@ def test_gradients(table: str, call: str) -> None:
         )
 
 
-SECOND = [(t, c) for t, c in REAL if c in calls(cases.SECOND)]
+SECOND = [(t, c) for t, c in REAL if c in cases.calls(cases.SECOND)]
 
 
 @pytest.mark.parametrize(("table", "call"), SECOND)
@@ -164,7 +146,7 @@ def test_second_derivatives(table: str, call: str) -> None:
     assert gradgradcheck(run, inputs)
 
 
-@pytest.mark.parametrize("call", calls(cases.SMOOTH))
+@pytest.mark.parametrize("call", cases.calls(cases.SMOOTH))
 def test_edges(call: str) -> None:
     special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 0.5, 1e-30, 1e30])
     for array in (special, np.array(0.3), np.zeros((0,)), np.zeros((2, 0, 3)), np.array([[0.4]])):
@@ -177,7 +159,7 @@ def test_edges(call: str) -> None:
         compare(evaluate(corten, call, {"x": corten.tensor(array)}), theirs, 1e-9)
 
 
-@pytest.mark.parametrize("call", calls(cases.INTEGER))
+@pytest.mark.parametrize("call", cases.calls(cases.INTEGER))
 def test_integers(call: str) -> None:
     for dtype in ("int64", "int32", "uint8"):
         arrays = {k: v.astype(dtype) for k, v in INPUTS["INTEGER"].items()}
@@ -188,7 +170,7 @@ def test_integers(call: str) -> None:
         compare(evaluate(corten, call, {k: corten.tensor(v) for k, v in arrays.items()}), theirs, 2e-6)
 
 
-@pytest.mark.parametrize("call", calls(cases.IN_PLACE))
+@pytest.mark.parametrize("call", cases.calls(cases.IN_PLACE))
 def test_in_place(call: str) -> None:
     arrays = INPUTS["IN_PLACE"]
     ours, theirs = ({k: lib.tensor(v.copy()) for k, v in arrays.items()} for lib in (corten, torch))
@@ -198,7 +180,7 @@ def test_in_place(call: str) -> None:
     compare(ours["x"], theirs["x"], 1e-10)
 
 
-@pytest.mark.parametrize("call", calls(cases.ERRORS))
+@pytest.mark.parametrize("call", cases.calls(cases.ERRORS))
 def test_errors(call: str) -> None:
     with pytest.raises(Exception) as theirs:  # noqa: PT011
         evaluate(torch, call, {k: tensor_of(torch, v) for k, v in INPUTS["ERRORS"].items()})
@@ -208,7 +190,7 @@ def test_errors(call: str) -> None:
     assert isinstance(ours.value, builtin), f"{ours.value!r} for {theirs.value!r}"
 
 
-@pytest.mark.parametrize("call", calls(cases.HALF))
+@pytest.mark.parametrize("call", cases.calls(cases.HALF))
 def test_halves(call: str) -> None:
     for name in ("float16", "bfloat16"):
         ours, theirs = (
@@ -235,7 +217,7 @@ def test_named_results() -> None:
     assert "sort" in repr(made)
 
 
-@pytest.mark.parametrize("call", calls(cases.THREADS))
+@pytest.mark.parametrize("call", cases.calls(cases.THREADS))
 def test_same_for_any_number_of_threads(call: str) -> None:
     x = corten.tensor(np.random.default_rng(1).standard_normal((257, 300)).astype(np.float32))
     before, seen = corten.get_num_threads(), []

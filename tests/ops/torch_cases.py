@@ -190,3 +190,21 @@ THREADS = """
 L.sort(x, 0) L.topk(x, 40, 0) L.cumsum(x, 0) L.cumprod(x, 1) L.median(x, 0) L.flip(x, (0,)) L.std(x)
 L.einsum('ij,kj->ik', x, x) L.cdist(x, x)
 """
+
+
+def calls(table: str) -> list[str]:
+    """The calls of a table: text up to a blank at bracket depth 0."""
+    found, depth, at = [], 0, ""
+    quoted = False
+    for c in table:
+        quoted ^= c == "'"
+        if not quoted:
+            depth += (c in "([") - (c in ")]")
+        if c.isspace() and depth == 0 and not quoted:
+            tail = at.rstrip()
+            if tail:
+                found.append(tail)
+            at = ""
+        else:
+            at += c
+    return found + ([at] if at.strip() else [])

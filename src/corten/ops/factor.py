@@ -203,10 +203,19 @@ def svd_vjp(g_u: Any, g_s: Any, g_vh: Any, u: Any, s: Any, vh: Any) -> Any:
     return product(u, inner, vh) + outside
 
 
+def finite(x: Any) -> Any:
+    """The array. LinAlgError where it holds NaN or infinities: on some of these an iteration of LAPACK's never ends."""
+    import numpy as np
+
+    if not np.isfinite(x).all():
+        raise np.linalg.LinAlgError("the input holds NaN or infinities")
+    return x
+
+
 def reduced_svd(x: Any) -> Any:
     import numpy as np
 
-    return tuple(np.linalg.svd(x, full_matrices=False))
+    return tuple(np.linalg.svd(finite(x), full_matrices=False))
 
 
 svd_op = op("linalg_svd(input) -> u, s, vh", impl=lambda x: lapack("svd", reduced_svd, x), function=False, vjp=svd_vjp,
@@ -228,7 +237,7 @@ def eigh_vjp(g_w: Any, g_v: Any, w: Any, v: Any) -> Any:
 def symmetric_eigen(x: Any) -> Any:
     import numpy as np
 
-    return tuple(np.linalg.eigh(x))
+    return tuple(np.linalg.eigh(finite(np.tril(x))))  # the lower triangle is what it reads
 
 
 eigh_op = op("linalg_eigh(input) -> w, v", impl=lambda x: lapack("eigh", symmetric_eigen, x), function=False, vjp=eigh_vjp,

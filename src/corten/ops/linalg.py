@@ -17,6 +17,7 @@ from corten.ops.factor import (
     each,
     eigen,
     eigh_op,
+    finite,
     lapack,
     lu_op,
     mt,
@@ -263,7 +264,7 @@ def svd(A: Any, full_matrices: bool = True, *, driver: str | None = None) -> Any
 
 def full_svd(x: Any) -> Any:
     """With square orthogonal factors, off the tape."""
-    return lapack("svd", lambda a: tuple(np_linalg("svd")(a)), x)
+    return lapack("svd", lambda a: tuple(np_linalg("svd")(finite(a))), x)
 
 
 @composite

@@ -112,12 +112,22 @@ publish(airy_ai, "airy_ai", "Airy function Ai; no gradient flows through.")
 publish(spherical_bessel_j0, "spherical_bessel_j0", "Spherical Bessel function of order 0; no gradient flows through.")
 
 
+def degrees(n: Any) -> Any:
+    """Degrees of polynomials as integers. ValueError for NaN and infinities: the recurrence would take 2^63 steps."""
+    import numpy as np
+
+    k = as_array(n)
+    if not np.isfinite(k).all():
+        raise ValueError("[special] got a degree that is NaN or infinite, expected integers")
+    return k.astype(int)
+
+
 def polynomial(name: str, scipy_name: str, shifted: bool = False) -> None:
     def run(input: Any, n: Any) -> Any:
         x, k = numeric(input, n)
         if scipy_name in ("v", "w"):  # third and fourth kind: cosine ratios of the half angle
             return chebyshev_ratio(scipy_name, 2 * x - 1 if shifted else x, k)
-        return scipy_call(scipy_name, (as_array(k).astype(int), as_array(x)), x.dtype)
+        return scipy_call(scipy_name, (degrees(k), as_array(x)), x.dtype)
 
     publish(run, name, f"{name.replace('_', ' ').capitalize()} of degree n; no gradient flows through, as in PyTorch.")
 
@@ -127,7 +137,7 @@ def chebyshev_ratio(kind: str, x: Any, n: Any) -> Any:
     import numpy as np
     import scipy.special
 
-    k, a = as_array(n).astype(int), as_array(x)
+    k, a = degrees(n), as_array(x)
     u, before = scipy.special.eval_chebyu(k, a), np.where(k > 0, scipy.special.eval_chebyu(np.maximum(k - 1, 0), a), 0)
     return from_array(np.asarray(u - before if kind == "v" else u + before), x.dtype)
 
