@@ -33,6 +33,9 @@ def write_out(name: str, out: Any, made: Any) -> Any:
     return out
 
 
+core.REGISTRY["write_out"] = write_out  # what ops do with out=
+
+
 def with_out(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
     """The function with an ``out=`` keyword."""
 
@@ -76,6 +79,7 @@ def in_place(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
 
     run.__name__ = run.__qualname__ = name + "_"
     run.__doc__ = f"In-place version of :func:`corten.{name}`."
+    run.__wrapped__ = fn  # type: ignore[attr-defined]  # whose parameters it has
     return run
 
 
