@@ -7,16 +7,19 @@ show. A name must be accepted as a keyword (by position where PyTorch's paramete
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 from typing import Any
 
 from corten._core import core
 from corten.ops.declare import FUNCTIONS
+from corten.ops.later import PUBLISHED
+from corten.tensor import Tensor
 
 REQUIRED = object()
 #: parameters that mean nothing on one kind of device and memory
-IGNORED = {"self", "out_dtype", "orig_func", "layout", "pin_memory", "memory_format", "names", "cls", "is_coalesced", "non_blocking",
+IGNORED = {"self", "from", "out_dtype", "orig_func", "layout", "pin_memory", "memory_format", "names", "cls", "is_coalesced", "non_blocking",
            "async"}  # fmt: skip
 
 Parameters = dict[str, Any]
@@ -114,7 +117,9 @@ def ours(value: Any) -> tuple[Parameters, bool] | None:
     """What a callable of Corten takes, and whether also any keyword."""
     name = getattr(value, "__name__", "")
     if (getattr(value, "__doc__", None) or "").startswith("See ``corten.ops."):  # a stand-in for what is imported late
-        value = FUNCTIONS[name]
+        for module in PUBLISHED:
+            importlib.import_module(f"corten.ops.{module}")
+        value = FUNCTIONS.get(name) or getattr(Tensor, name)
     if isinstance(value, core.Op):
         inside = value.signature.partition("(")[2].rpartition("->")[0]
         text = re.sub(r":\s*([\w?]+)", lambda m: "=None" if "?" in m.group(1) else "", inside)
@@ -131,8 +136,8 @@ def ours(value: Any) -> tuple[Parameters, bool] | None:
         return None
     inner = value
     while inner is not None:
-        if "out" in (getattr(inner, "__kwdefaults__", None) or {}):
-            found.setdefault("out", None)
+        for label, default in (getattr(inner, "__kwdefaults__", None) or {}).items():
+            found.setdefault(label, default)  # what a wrapper adds
         inner = getattr(inner, "__wrapped__", None)
     return found, any(label.startswith("**") for label in found)
 
