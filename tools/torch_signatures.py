@@ -19,8 +19,8 @@ from corten.tensor import Tensor
 
 REQUIRED = object()
 #: parameters that mean nothing on one kind of device and memory
-IGNORED = {"self", "from", "out_dtype", "orig_func", "layout", "pin_memory", "memory_format", "names", "cls", "is_coalesced", "non_blocking",
-           "async"}  # fmt: skip
+IGNORED = {"self", "from", "out_dtype", "orig_func", "layout", "pin_memory", "memory_format", "names", "cls", "is_coalesced",
+           "non_blocking", "async"}  # fmt: skip
 
 Parameters = dict[str, Any]
 
