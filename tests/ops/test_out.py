@@ -59,6 +59,11 @@ def test_dtypes_shapes_and_gradients() -> None:
             m.exp(x.requires_grad_(), out=m.empty(3, 4, dtype=m.float64))
         with pytest.warns(UserWarning, match="resized"):
             m.exp(x.detach(), out=m.empty(2, dtype=m.float64))
+        for wrong in ("x", 3):
+            with pytest.raises(TypeError, match="out"):
+                m.exp(x.detach(), out=wrong)
+        with pytest.raises(TypeError, match="out"):
+            m.sort(x.detach(), out=m.empty(3))
     view = corten.zeros(3, 8, dtype=corten.float64)
     corten.exp(corten.tensor(X), out=view[:, ::2])
     np.testing.assert_allclose(view[:, ::2].numpy(), np.exp(X))

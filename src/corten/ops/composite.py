@@ -18,9 +18,13 @@ FLOAT32, FLOAT64 = (core._dtype_by_name(n) for n in ("float32", "float64"))
 def write_out(name: str, out: Any, made: Any) -> Any:
     """A result put into ``out=``, which takes its shape; the dtype must be able to hold it."""
     if isinstance(made, tuple):
+        if not isinstance(out, (tuple, list)) or len(out) != len(made):
+            raise TypeError(f"[{name}] got {type(out).__name__} for out=, expected {len(made)} tensors")
         pairs = zip(out, made, strict=True)
         kept = tuple(write_out(name, o, m) for o, m in pairs)
         return type(made)(kept) if hasattr(made, "_fields") else kept
+    if not isinstance(out, core.TensorBase):
+        raise TypeError(f"[{name}] got {type(out).__name__} for out=, expected a tensor")
     if not core.can_cast(made.dtype, out.dtype):
         raise RuntimeError(f"[{name}] result type {made.dtype} cannot be cast to the dtype {out.dtype} of out=")
     if made.requires_grad or out.requires_grad:
