@@ -1,4 +1,6 @@
-"""Writes docs/pytorch.md: PyTorch's public names against Corten's: same, differs (and how), absent. ``--check`` only compares.
+"""Writes docs/pytorch.md: PyTorch's public names and their parameters against Corten's: same, differs (and how), absent.
+
+``--check`` only compares.
 
 The names are taken from PyTorch itself. What has no meaning on a CPU without sparse, quantised, complex and named tensors
 is left out by the lists below, and counted.
@@ -12,6 +14,9 @@ import re
 import sys
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+from torch_signatures import differences  # noqa: E402
 
 PAGE = Path(__file__).parents[1] / "docs" / "pytorch.md"
 
@@ -87,8 +92,7 @@ DIFFERS = {
     "nn.SyncBatchNorm": "BatchNorm of one process",
     "nn.Embedding": "gradients are dense",
     "optim.SparseAdam": "raises: gradients are dense",
-    "func.vmap": "calls the function once for each element",
-    "func.jacfwd": "in reverse mode",
+    "func.vmap": "random numbers, and asking for single numbers, run a loop",
     "func.functionalize": "the function itself",
     "amp.autocast": "computes in float32",
     "compile": "the function itself",
@@ -142,10 +146,21 @@ def sections() -> tuple[list[tuple[str, list[tuple[str, str]]]], dict[str, int]]
             if title in ("torch.nn", "torch.nn.functional") and name in NOISE:
                 continue
             key = f"{title}.{name}".removeprefix("torch.")
-            there = own is not None and _has(own, name)
-            rows.append((name, DIFFERS[key] if there and key in DIFFERS else "same" if there else "absent"))
+            rows.append((name, state(key, own, getattr(peer, name, None), name)))
         found.append((title, rows))
     return found, out
+
+
+def state(key: str, own: Any, peer: Any, name: str) -> str:
+    """How one name compares: 'same', 'same name' where one side does not say its parameters, 'absent', or what differs."""
+    if own is None or not _has(own, name):
+        return "absent"
+    said = [DIFFERS[key]] if key in DIFFERS else []
+    found: str | None = ""
+    if callable(peer):
+        found = differences(peer, getattr(own, name), name, key.startswith("Tensor."))
+        said += [found] if found else []
+    return "; ".join(said) or ("same name" if found is None else "same")
 
 
 NOISE = {"Container", "Any", "Optional", "Callable", "Tensor", "DType", "BroadcastingList1", "BroadcastingList2", "BroadcastingList3",
@@ -164,14 +179,20 @@ def page() -> str:
     found, out = sections()
     total = sum(len(rows) for _, rows in found)
     here = sum(state != "absent" for _, rows in found for _, state in rows)
+    compared = [s for _, rows in found for _, s in rows if s not in ("absent", "same name")]
+    alike = sum(s == "same" for s in compared)
     lines = ["# PyTorch's names", "", "Made by `python tools/torch_table.py` from PyTorch's own modules.", "",
              f"**{here} of {total} names that have a meaning here are present: {100 * here / total:.1f} %.** Left out: "
              + ", ".join(f"{n} of {why}" for why, n in out.items()) + "; the lists are in the tool.", "",
-             "| section | names | present | differ | absent |", "| --- | ---: | ---: | ---: | ---: |"]  # fmt: skip
+             f"**{alike} of the {len(compared)} present ones whose parameters can be read take PyTorch's parameters with its defaults: "
+             f"{100 * alike / len(compared):.1f} %.** Of the others present, PyTorch's or Corten's do not say what they take, or they are "
+             "attributes. Left aside are `layout`, `pin_memory`, `memory_format`, `non_blocking`, `names` and `out_dtype`.", "",
+             "| section | names | present | same parameters | differ | absent |", "| --- | ---: | ---: | ---: | ---: | ---: |"]  # fmt: skip
     for title, rows in found:
         absent = sum(s == "absent" for _, s in rows)
-        differ = sum(s not in ("absent", "same") for _, s in rows)
-        lines.append(f"| `{title}` | {len(rows)} | {len(rows) - absent} | {differ} | {absent} |")
+        same = sum(s == "same" for _, s in rows)
+        differ = sum(s not in ("absent", "same", "same name") for _, s in rows)
+        lines.append(f"| `{title}` | {len(rows)} | {len(rows) - absent} | {same} | {differ} | {absent} |")
     lines += ["", "## Absent", ""]
     for title, rows in found:
         names = [f"`{n}`" for n, s in rows if s == "absent"]
@@ -179,10 +200,13 @@ def page() -> str:
             lines.append(f"- `{title}`: {', '.join(names)}")
     lines += ["", "## Different", "", "| name | how |", "| --- | --- |"]
     for title, rows in found:
-        lines += [f"| `{title}.{n}` | {s} |" for n, s in rows if s not in ("same", "absent")]
-    lines += ["", "## Same", ""]
-    for title, rows in found:
-        lines.append(f"- `{title}`: {', '.join(f'`{n}`' for n, s in rows if s == 'same')}")
+        lines += [f"| `{title}.{n}` | {s} |" for n, s in rows if s not in ("same", "same name", "absent")]
+    for heading, wanted in (("Same, with the same parameters", "same"), ("Same name, parameters not compared", "same name")):
+        lines += ["", f"## {heading}", ""]
+        for title, rows in found:
+            names = [f"`{n}`" for n, s in rows if s == wanted]
+            if names:
+                lines.append(f"- `{title}`: {', '.join(names)}")
     return "\n".join(lines) + "\n"
 
 

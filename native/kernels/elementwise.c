@@ -153,6 +153,11 @@ LOOP_BINARY(remainder_, 5.0, v_remainder(a, b))
 LOOP_BINARY(floor_divide, 6.0, v_floor_divide(a, b))
 LOOP_TERNARY(div_grad_b, 0.3, -a *b / c)                                         /* g, y, b */
 LOOP_TERNARY(maximum_grad, 0.3, v_blend(b == c, V(0.5) * a, v_and(~(b < c), a))) /* g, this operand, the other */
+/* g, a, b: to a where it is not worse or b is NaN, otherwise to b */
+LOOP_TERNARY(fmax_grad_a, 0.3, v_and((b >= c) | (c != c), a))
+LOOP_TERNARY(fmax_grad_b, 0.3, v_and(~((b >= c) | (c != c)), a))
+LOOP_TERNARY(fmin_grad_a, 0.3, v_and((b <= c) | (c != c), a))
+LOOP_TERNARY(fmin_grad_b, 0.3, v_and(~((b <= c) | (c != c)), a))
 LOOP_TERNARY(minimum_grad, 0.3, v_blend(b == c, V(0.5) * a, v_and(~(b > c), a))) /* g, this operand, the other */
 /* g b / (a^2 + b^2), and 0 at the origin */
 CT_INLINE vreal v_over_square(vreal x, vreal a, vreal b) {
@@ -287,6 +292,10 @@ static const ct_kernel rows[] = {
     {"minimum", minimum, NULL},
     {"minimum_grad", minimum_grad, NULL},
     {"fmax", fmax_, NULL},
+    {"fmax_grad_a", fmax_grad_a, NULL},
+    {"fmax_grad_b", fmax_grad_b, NULL},
+    {"fmin_grad_a", fmin_grad_a, NULL},
+    {"fmin_grad_b", fmin_grad_b, NULL},
     {"fmin", fmin_, NULL},
     {"copysign", copysign_, NULL},
     {"atan2", atan2_, NULL},

@@ -128,10 +128,11 @@ def is_floating_point(input: Tensor) -> bool:
     return input.is_floating_point()
 
 
-def result_type(a: Any, b: Any) -> dtype:
+def result_type(tensor1: Any, tensor2: Any) -> dtype:
     """The dtype of an operation on two operands."""
-    return (_c.empty_like(a, device="meta") if isinstance(a, Tensor) else a).__add__(b).dtype if isinstance(
-        a, Tensor) else result_type(b, a)  # fmt: skip
+    like = [_c.empty((1,) if x.ndim else (), dtype=x.dtype, device="meta") if isinstance(x, Tensor) else x for x in (tensor1, tensor2)]
+    made = like[0] + like[1]
+    return made.dtype if isinstance(made, Tensor) else _c.tensor(made).dtype
 
 
 def show_config() -> str:

@@ -37,6 +37,18 @@ def test_comparison_choice_and_products() -> None:
     np.testing.assert_allclose(x.grad.numpy(), t.grad.numpy(), rtol=1e-12)
 
 
+def test_in_place() -> None:
+    w, v = corten.tensor(Z, requires_grad=True), torch.tensor(Z, requires_grad=True)
+    for x in (w, v):
+        y = x * 1
+        y[1:] *= 2.0 + 1j
+        y.sub_(1)
+        (y * y).abs().sum().backward()
+    np.testing.assert_allclose(w.grad.numpy(), v.grad.numpy(), rtol=1e-12)
+    with pytest.raises(RuntimeError):
+        corten.ones(2).mul_(1j)
+
+
 def test_determinant_of_one_matrix_is_a_number() -> None:
     x = np.random.default_rng(0).standard_normal((3, 3))
     assert corten.linalg.det(corten.tensor(x)).shape == ()

@@ -140,9 +140,9 @@ cdef int combine_priority(int higher, int lower) noexcept nogil:
     return higher
 
 
-def promote_types(a, b):
+def promote_types(type1, type2):
     """The smallest dtype that both convert to."""
-    return DTYPES[promote2(dtype_code(a), dtype_code(b))]
+    return DTYPES[promote2(dtype_code(type1), dtype_code(type2))]
 
 
 def can_cast(from_, to):

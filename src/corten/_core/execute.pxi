@@ -131,6 +131,17 @@ cdef object simple_elementwise(Op op, PyObject **slot):
     return out
 
 
+cdef object complex_inplace(Op op, PyObject **slot, TensorBase target, bint needs):
+    """The complex twin of an op, its result written into the first input."""
+    cdef object source
+    if CATEGORY[target.a.dtype] != 3:
+        raise RuntimeError(f"[{op.__name__}] the result is complex, which {target.dtype} cannot hold")
+    if needs and ct_grad_on:     # what backward asks for is not what is overwritten
+        source = REGISTRY["clone"](target)
+        slot[0] = <PyObject *>source
+    return op_copy_inplace(target, execute(<Op>REGISTRY[op.name + "_complex"], slot))
+
+
 cdef object execute_kernel(Op op, PyObject **slot):
     cdef object done
     if op.is_simple:
@@ -332,7 +343,9 @@ cdef object execute_any(Op op, PyObject **slot):
     if kernel == NULL:
         kernel = op.find(run_dt)
         if kernel == NULL:
-            if CATEGORY[run_dt] == 3 and op.name + "_complex" in REGISTRY and not op.inplace:
+            if CATEGORY[run_dt] == 3 and op.name + "_complex" in REGISTRY:
+                if op.inplace:
+                    return complex_inplace(op, slot, target, needs)
                 return execute(<Op>REGISTRY[op.name + "_complex"], slot)   # declared apart: its gradients conjugate
             raise NotImplementedError(f"[{op.name}] there is no kernel for {DTYPES[run_dt].name}")
     results = PyTuple_New(op.n_out) if op.n_out > 1 else None

@@ -232,33 +232,37 @@ cdef TensorBase filled(TensorBase t, object value):
     return t
 
 
-def empty(*sizes, size=None, dtype=None, device=None, bint requires_grad=False, layout=None, memory_format=None, pin_memory=False):
+cdef object written(str name, object out, TensorBase made, bint requires_grad):
+    """What a function that makes tensors returns: the new one, or ``out`` with its values."""
+    if out is not None:
+        return REGISTRY["write_out"](name, out, made)
+    if requires_grad:
+        made.requires_grad = True
+    return made
+
+
+def empty(*sizes, size=None, out=None, dtype=None, device=None, bint requires_grad=False, layout=None, memory_format=None,
+          pin_memory=False):
     """A tensor of undefined values of the given size."""
     cdef TensorBase t = fresh(size_of(sizes if size is None else (size,)), dtype, device, "empty")
-    if requires_grad:
-        t.requires_grad = True
-    return t
+    return written("empty", out, t, requires_grad)
 
 
-def zeros(*sizes, size=None, dtype=None, device=None, bint requires_grad=False, layout=None, pin_memory=False):
+def zeros(*sizes, size=None, out=None, dtype=None, device=None, bint requires_grad=False, layout=None, pin_memory=False):
     """A tensor of zeros of the given size."""
     cdef TensorBase t = fresh(size_of(sizes if size is None else (size,)), dtype, device, "zeros")
     if not t.storage.meta:
         memset(t.a.data, 0, t.a.size * ITEM[t.a.dtype])
-    if requires_grad:
-        t.requires_grad = True
-    return t
+    return written("zeros", out, t, requires_grad)
 
 
-def ones(*sizes, size=None, dtype=None, device=None, bint requires_grad=False, layout=None, pin_memory=False):
+def ones(*sizes, size=None, out=None, dtype=None, device=None, bint requires_grad=False, layout=None, pin_memory=False):
     """A tensor of ones of the given size."""
     cdef TensorBase t = filled(fresh(size_of(sizes if size is None else (size,)), dtype, device, "ones"), 1)
-    if requires_grad:
-        t.requires_grad = True
-    return t
+    return written("ones", out, t, requires_grad)
 
 
-def full(size, fill_value, *, dtype=None, device=None, bint requires_grad=False, layout=None, pin_memory=False):
+def full(size, fill_value, *, out=None, dtype=None, device=None, bint requires_grad=False, layout=None, pin_memory=False):
     """A tensor of the given size, every element ``fill_value``."""
     cdef TensorBase t
     if isinstance(fill_value, TensorBase):
@@ -268,9 +272,7 @@ def full(size, fill_value, *, dtype=None, device=None, bint requires_grad=False,
             raise TypeError(f"[full] got {fill_value!r}, expected a number")
         dtype = DTYPES[weak_dtype(fill_value)]
     t = filled(fresh(size, dtype, device, "full"), fill_value)
-    if requires_grad:
-        t.requires_grad = True
-    return t
+    return written("full", out, t, requires_grad)
 
 
 cdef TensorBase like(TensorBase x, dtype, device):
@@ -459,14 +461,17 @@ cdef class DLPackOwner:
             self.m.deleter(self.m)
 
 
-def from_dlpack(source):
-    """A tensor over the memory of an object that offers DLPack (or of a DLPack capsule).
+def from_dlpack(ext_tensor, *, device=None, copy=None):
+    """A tensor over the memory of an object that offers DLPack (or of a DLPack capsule); with ``copy=True`` over its own.
 
     Raises BufferError when the data is not on the CPU or has a dtype that tensors lack.
     """
     cdef DLManagedTensor_ *m
     cdef DLPackOwner owner
     cdef TensorBase t
+    if device is not None and wants_meta(device):
+        raise BufferError(f"[from_dlpack] got device {device}, expected the CPU")
+    source = ext_tensor
     cdef int d
     cdef int64_t step = 1
     if hasattr(source, "__dlpack__"):
@@ -508,7 +513,7 @@ def from_dlpack(source):
         step += (t.a.shape[d] - 1) * t.a.stride[d]
     t.storage.nbytes = <size_t>(step if t.a.size > 0 else 0) * ITEM[t.a.dtype]
     t.contig = is_contiguous(&t.a)
-    return t
+    return REGISTRY["clone"](t) if copy else t
 
 
 # ---- checks before kernels that trust their indices

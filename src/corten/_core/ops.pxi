@@ -32,7 +32,7 @@ cdef dict ATTR_KINDS = {"int": "i", "float": "f", "bool": "b", "dim": "d", "dims
 cdef dict INPUT_KINDS = {"Tensor": "t", "int64": "i", "mask": "b", "raw": "x", "Tensor?": "T", "int64?": "J",
                          "mask?": "B", "raw?": "X", "tensors": "v"}
 cdef dict NAME_ALIASES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input",
-                          "x2": "other", "self": "input", "axes": "dim"}
+                          "x2": "other", "self": "input", "axes": "dim", "axis0": "dim0", "axis1": "dim1"}
 REQUIRED = type("Required", (), {"__repr__": lambda self: "required"})()
 
 # codes of VJP arguments and of save_plan: kind * 64 + index
@@ -325,7 +325,7 @@ cdef object op_vectorcall(object self_, PyObject **args, size_t nargsf, PyObject
     cdef PyObject *slot[MAX_SLOT]
     cdef Py_ssize_t given = PyVectorcall_NARGS(nargsf), i
     cdef int total = op.n_in + op.n_attr, k
-    cdef object gathered = None
+    cdef object gathered = None, target = None
     cdef tuple names
     cdef Py_ssize_t run = 0
     if op.varints and given > op.n_in and PyLong_CheckExact(<object>args[op.n_in]):
@@ -355,13 +355,19 @@ cdef object op_vectorcall(object self_, PyObject **args, size_t nargsf, PyObject
         names = <tuple>kwnames
         for i in range(PyTuple_GET_SIZE(names)):
             k = find_key(op, names[i])
+            if k < 0:
+                target = <object>args[PyVectorcall_NARGS(nargsf) + i]
+                continue
             if slot[k] != NULL:
                 raise TypeError(f"[{op.name}] got two values for {names[i]!r}")
             slot[k] = args[PyVectorcall_NARGS(nargsf) + i]
+    if target is not None:
+        return REGISTRY["write_out"](op.name, target, execute(op, slot))
     return execute(op, slot)
 
 
 cdef int find_key(Op op, object name) except -1:
+    """Which slot a keyword is; -2 for ``out``, which every op knows that does not write into its first input."""
     cdef int k
     for k in range(op.n_in + op.n_attr):
         if <PyObject *>name == PyTuple_GET_ITEM_(op.keys, k):
@@ -369,6 +375,8 @@ cdef int find_key(Op op, object name) except -1:
     for attempt in (name, NAME_ALIASES.get(name)):
         if attempt in op.keys:
             return op.keys.index(attempt)
+    if name == "out" and not op.inplace:
+        return -2
     raise TypeError(f"[{op.name}] got an unexpected argument {name!r}: {op.signature}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from corten._core.core import REGISTRY
 from corten.ops.declare import function, op
 
 
@@ -62,26 +63,34 @@ def truth(x: Any) -> Any:
 
 
 @function(method=True)
-def logical_and(input: Any, other: Any) -> Any:
+def logical_and(input: Any, other: Any, *, out: Any = None) -> Any:
     """Whether both are nonzero, element by element."""
+    if out is not None:
+        return REGISTRY["write_out"]("logical_and", out, logical_and(input, other))
     return bitwise_and(truth(input), truth(other))
 
 
 @function(method=True)
-def logical_or(input: Any, other: Any) -> Any:
+def logical_or(input: Any, other: Any, *, out: Any = None) -> Any:
     """Whether either is nonzero, element by element."""
+    if out is not None:
+        return REGISTRY["write_out"]("logical_or", out, logical_or(input, other))
     return bitwise_or(truth(input), truth(other))
 
 
 @function(method=True)
-def logical_xor(input: Any, other: Any) -> Any:
+def logical_xor(input: Any, other: Any, *, out: Any = None) -> Any:
     """Whether exactly one is nonzero, element by element."""
+    if out is not None:
+        return REGISTRY["write_out"]("logical_xor", out, logical_xor(input, other))
     return bitwise_xor(truth(input), truth(other))
 
 
 @function(method=True)
-def logical_not(input: Any) -> Any:
+def logical_not(input: Any, *, out: Any = None) -> Any:
     """Whether zero, element by element."""
+    if out is not None:
+        return REGISTRY["write_out"]("logical_not", out, logical_not(input))
     return input == 0
 
 

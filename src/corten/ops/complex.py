@@ -116,8 +116,10 @@ def angle(input: Any) -> Any:
     return where(x != x, x, (x < 0).to(x.dtype) * math.pi)
 
 
-def absolute(input: Any) -> Any:
+def absolute(input: Any, *, out: Any = None) -> Any:
     """Absolute value, element by element: :math:`|x|`; its gradient at 0 is 0."""
+    if out is not None:
+        return core.REGISTRY["write_out"]("absolute", out, absolute(input))
     if is_tensor(input) and input.is_complex():
         re, im = real(input), imag(input)
         square = re * re + im * im

@@ -18,9 +18,13 @@ FLOAT32, FLOAT64 = (core._dtype_by_name(n) for n in ("float32", "float64"))
 def write_out(name: str, out: Any, made: Any) -> Any:
     """A result put into ``out=``, which takes its shape; the dtype must be able to hold it."""
     if isinstance(made, tuple):
+        if not isinstance(out, (tuple, list)) or len(out) != len(made):
+            raise TypeError(f"[{name}] got {type(out).__name__} for out=, expected {len(made)} tensors")
         pairs = zip(out, made, strict=True)
         kept = tuple(write_out(name, o, m) for o, m in pairs)
         return type(made)(kept) if hasattr(made, "_fields") else kept
+    if not isinstance(out, core.TensorBase):
+        raise TypeError(f"[{name}] got {type(out).__name__} for out=, expected a tensor")
     if not core.can_cast(made.dtype, out.dtype):
         raise RuntimeError(f"[{name}] result type {made.dtype} cannot be cast to the dtype {out.dtype} of out=")
     if made.requires_grad or out.requires_grad:
@@ -31,6 +35,9 @@ def write_out(name: str, out: Any, made: Any) -> Any:
         out.data = core.empty(tuple(made.shape), dtype=out.dtype)
     core._copy_into(out, made.detach())
     return out
+
+
+core.REGISTRY["write_out"] = write_out  # what ops do with out=
 
 
 def with_out(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -76,6 +83,7 @@ def in_place(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
 
     run.__name__ = run.__qualname__ = name + "_"
     run.__doc__ = f"In-place version of :func:`corten.{name}`."
+    run.__wrapped__ = fn  # type: ignore[attr-defined]  # whose parameters it has
     return run
 
 

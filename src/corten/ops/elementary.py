@@ -30,6 +30,7 @@ from corten.ops.pointwise import (
     maximum,
     minimum,
     nan_to_num,
+    pair_gradient,
     pow_,
     where,
 )
@@ -39,22 +40,24 @@ from corten.tensor import Tensor
 # ---- native rows
 
 
-def both_ways(better: Callable[[Any, Any], Any]) -> Any:
-    """The gradients of fmax and fmin: to the better operand, halved at a tie, to the number where one is NaN."""
+def number_extreme(name: str, not_worse: Callable[[Any, Any], Any], doc: str) -> Any:
+    """fmax or fmin. The gradient goes to the first operand where it is not worse or the second is NaN, otherwise to the second."""
+    to_first, to_second = pair_gradient(f"{name}_grad_a", "a", "b"), pair_gradient(f"{name}_grad_b", "a", "b")
 
-    def share(g: Any, mine: Any, other: Any) -> Any:
-        tie = 0.5 * (mine == other).to(g.dtype)
-        return g * ((better(mine, other) | (other != other)).to(g.dtype) + tie)
+    def first(input: Any, other: Any) -> Any:
+        return not_worse(input, other) | (other != other)
 
-    return (lambda g, input, other: share(g, input, other), lambda g, input, other: share(g, other, input))
+    return op(f"{name}(input, other) -> out", shape="broadcast", kernel=name, method=True,
+              vjp=(lambda g, input, other: where(first(input, other), g, 0.0),
+                   lambda g, input, other: where(first(input, other), 0.0, g)),
+              vjp_fused=lambda g, input, other, needs: (to_first(g, input, other) if needs[0] else None,
+                                                        to_second(g, input, other) if needs[1] else None),
+              reference=lambda xp, input, other: getattr(xp, name)(input, other),
+              doc=f"{doc} of two, element by element; the number when one is NaN.")  # fmt: skip
 
 
-fmax = op("fmax(input, other) -> out", shape="broadcast", kernel="fmax", method=True, vjp=both_ways(lambda a, b: a > b),
-          reference=lambda xp, input, other: xp.fmax(input, other),
-          doc="Larger of two, element by element; the number when one is NaN.")  # fmt: skip
-fmin = op("fmin(input, other) -> out", shape="broadcast", kernel="fmin", method=True, vjp=both_ways(lambda a, b: a < b),
-          reference=lambda xp, input, other: xp.fmin(input, other),
-          doc="Smaller of two, element by element; the number when one is NaN.")  # fmt: skip
+fmax = number_extreme("fmax", lambda a, b: a >= b, "Larger")
+fmin = number_extreme("fmin", lambda a, b: a <= b, "Smaller")
 logit_grad = gradient_kernel("logit", "input", attrs="eps: float")
 logit_op = op("logit_op(input, *, eps: float = None) -> out", shape="same", dtype="float", kernel="logit", function=False,
               vjp=lambda g, input, eps: g / (input * (1 - input)) if eps is None else

@@ -49,7 +49,12 @@ def linalg(fn: Callable[..., Any] | None = None, *, top: str | None = None, meth
     def publish(f: Callable[..., Any]) -> Callable[..., Any]:
         LINALG[f.__name__] = with_out(f, f.__name__)
         if top:
-            composite(f, name=top, method=method, out=True)
+
+            def run(input: Any, *args: Any, **kw: Any) -> Any:  # the first parameter's name outside of torch.linalg
+                return f(input, *args, **kw)
+
+            run.__doc__ = f.__doc__
+            composite(run, name=top, method=method, out=True)
         return f
 
     return publish if fn is None else publish(fn)

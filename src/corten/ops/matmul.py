@@ -87,7 +87,7 @@ core.REGISTRY["matmul_op_complex"] = exact_matmul  # what a product of matrices 
 
 
 @function(method=True)
-def matmul(input: Any, other: Any) -> Any:
+def matmul(input: Any, other: Any, *, out: Any = None) -> Any:
     """Matrix product; vectors stand for rows on the left and columns on the right, batch dimensions broadcast.
 
     Parameters
@@ -101,6 +101,8 @@ def matmul(input: Any, other: Any) -> Any:
     >>> corten.matmul(corten.ones(2, 3), corten.ones(3, 4)).shape
     corten.Size([2, 4])
     """
+    if out is not None:
+        return core.REGISTRY["write_out"]("matmul", out, matmul(input, other))
     n, m = input.ndim, other.ndim
     if input.dtype is not other.dtype:
         raise RuntimeError(f"[matmul] got dtypes {input.dtype} and {other.dtype}, expected the same")
@@ -122,32 +124,40 @@ def matmul(input: Any, other: Any) -> Any:
 
 
 @function(method=True)
-def mm(input: Any, mat2: Any) -> Any:
+def mm(input: Any, mat2: Any, *, out: Any = None) -> Any:
     """Product of two matrices."""
+    if out is not None:
+        return core.REGISTRY["write_out"]("mm", out, mm(input, mat2))
     if input.ndim != 2 or mat2.ndim != 2:
         raise RuntimeError(f"[mm] got {input.ndim}-d and {mat2.ndim}-d tensors, expected matrices")
     return matmul(input, mat2)
 
 
 @function(method=True)
-def bmm(input: Any, mat2: Any) -> Any:
+def bmm(input: Any, mat2: Any, *, out: Any = None) -> Any:
     """Products of two batches of matrices, (B, M, K) and (B, K, N)."""
+    if out is not None:
+        return core.REGISTRY["write_out"]("bmm", out, bmm(input, mat2))
     if input.ndim != 3 or mat2.ndim != 3 or input.shape[0] != mat2.shape[0]:
         raise RuntimeError(f"[bmm] got {tuple(input.shape)} and {tuple(mat2.shape)}, expected (B, M, K) and (B, K, N)")
     return matmul(input, mat2)
 
 
 @function(method=True)
-def mv(input: Any, vec: Any) -> Any:
+def mv(input: Any, vec: Any, *, out: Any = None) -> Any:
     """Product of a matrix and a vector."""
+    if out is not None:
+        return core.REGISTRY["write_out"]("mv", out, mv(input, vec))
     if input.ndim != 2 or vec.ndim != 1:
         raise RuntimeError(f"[mv] got {input.ndim}-d and {vec.ndim}-d tensors, expected a matrix and a vector")
     return matmul(input, vec)
 
 
 @function(method=True)
-def dot(input: Any, tensor: Any) -> Any:
+def dot(input: Any, tensor: Any, *, out: Any = None) -> Any:
     """Inner product of two vectors."""
+    if out is not None:
+        return core.REGISTRY["write_out"]("dot", out, dot(input, tensor))
     if input.ndim != 1 or tensor.ndim != 1 or input.shape != tensor.shape:
         raise RuntimeError(f"[dot] got {tuple(input.shape)} and {tuple(tensor.shape)}, expected vectors of one length")
     return matmul(input, tensor)

@@ -79,6 +79,7 @@ def in_place_view(name: str, view: Any) -> None:
 
     run.__name__ = run.__qualname__ = name + "_"
     run.__doc__ = f"The tensor itself made {name}() of what it was."
+    run.__wrapped__ = view  # type: ignore[attr-defined]
     setattr(Tensor, name + "_", run)
 
 

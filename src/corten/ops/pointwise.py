@@ -145,7 +145,7 @@ def extreme_share(wins: Any, ties: Any) -> Any:
 
 
 @function(method=True)
-def add(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """Sum, element by element: :math:`a + \\alpha b`. Shapes broadcast.
 
     Examples
@@ -154,11 +154,13 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     >>> corten.add(corten.tensor([1.0, 2.0]), 10, alpha=2)
     tensor([21., 22.])
     """
+    if out is not None:
+        return REGISTRY["write_out"]("add", out, add(input, other, alpha=alpha))
     return add_op(input, other) if alpha == 1 else add_op(input, other * alpha)
 
 
 @function(method=True)
-def sub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """Difference, element by element: :math:`a - \\alpha b`. Shapes broadcast.
 
     Examples
@@ -167,6 +169,8 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     >>> corten.sub(corten.tensor([1.0, 2.0]), 1)
     tensor([0., 1.])
     """
+    if out is not None:
+        return REGISTRY["write_out"]("sub", out, sub(input, other, alpha=alpha))
     if getattr(input, "dtype", None) is BOOL and getattr(other, "dtype", None) is BOOL:
         raise RuntimeError("[sub] bool tensors cannot be subtracted; use logical_xor()")
     return sub_op(input, other) if alpha == 1 else sub_op(input, other * alpha)
@@ -176,7 +180,7 @@ BOOL = __import__("corten._core.core", fromlist=["dtypes"])._dtype_by_name("bool
 
 
 @function(method=True)
-def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
+def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = None) -> Any:
     """Quotient, element by element; ``rounding_mode`` None (true division), ``'floor'`` or ``'trunc'``.
 
     Examples
@@ -185,6 +189,8 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     >>> corten.div(corten.tensor([7, -7]), 2, rounding_mode="floor")
     tensor([ 3, -4])
     """
+    if out is not None:
+        return REGISTRY["write_out"]("div", out, div(input, other, rounding_mode=rounding_mode))
     if rounding_mode is None:
         return true_divide(input, other)
     if rounding_mode == "floor":
@@ -380,7 +386,7 @@ addcdiv = op(
 
 
 @function(method=False)
-def where(condition: Any, input: Any = None, other: Any = None) -> Any:
+def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = None) -> Any:
     """``input`` where the condition holds, ``other`` elsewhere; with the condition alone, the indices where it holds.
 
     Examples
@@ -390,13 +396,15 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     >>> corten.where(x > 0, x, 0.0)
     tensor([0., 2.])
     """
+    if out is not None:
+        return REGISTRY["write_out"]("where", out, where(condition, input, other))
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)
     return where_op(condition, input, other)
 
 
 @function(method=True)
-def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
+def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
     """Values limited to [min, max], either of which may be None, a number or a tensor.
 
     Examples
@@ -405,6 +413,8 @@ def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
     >>> corten.clamp(corten.tensor([-2.0, 0.5, 3.0]), 0, 1)
     tensor([0.0000, 0.5000, 1.0000])
     """
+    if out is not None:
+        return REGISTRY["write_out"]("clamp", out, clamp(input, min, max))
     if min is None and max is None:
         raise ValueError("[clamp] at least one of min and max must be given")
     if hasattr(min, "dtype") or hasattr(max, "dtype"):
@@ -434,7 +444,7 @@ LIMITS: dict[Any, tuple[float, float]] = {}  # largest and smallest number of ea
 
 
 @function(method=True)
-def nan_to_num(input: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
+def nan_to_num(input: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None, *, out: Any = None) -> Any:
     """NaN and infinities replaced; None stands for the largest and smallest finite number.
 
     Examples
@@ -443,6 +453,8 @@ def nan_to_num(input: Any, nan: float = 0.0, posinf: float | None = None, neginf
     >>> corten.nan_to_num(corten.tensor([float("nan"), 1.0]))
     tensor([0., 1.])
     """
+    if out is not None:
+        return REGISTRY["write_out"]("nan_to_num", out, nan_to_num(input, nan, posinf, neginf))
     from corten._core.core import finfo
 
     if not input.is_floating_point():
@@ -454,7 +466,7 @@ def nan_to_num(input: Any, nan: float = 0.0, posinf: float | None = None, neginf
 
 
 @function(method=True)
-def round(input: Any, *, decimals: int = 0) -> Any:
+def round(input: Any, *, decimals: int = 0, out: Any = None) -> Any:
     """Nearest integer, halves to even; with ``decimals``, the nearest multiple of :math:`10^{-d}`.
 
     Examples
@@ -463,6 +475,8 @@ def round(input: Any, *, decimals: int = 0) -> Any:
     >>> corten.round(corten.tensor([0.5, 1.5, 2.6]))
     tensor([0., 2., 3.])
     """
+    if out is not None:
+        return REGISTRY["write_out"]("round", out, round(input, decimals=decimals))
     if decimals == 0:
         return round_op(input)
     scale = 10.0**decimals

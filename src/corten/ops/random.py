@@ -271,11 +271,13 @@ def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None
 
 
 @function(method=True)
-def multinomial(input: Any, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Any:
+def multinomial(input: Any, num_samples: int, replacement: bool = False, *, generator: Generator | None = None, out: Any = None) -> Any:
     """Indices drawn with probabilities in proportion to the weights of each row, (C) or (N, C).
 
     Without replacement it uses exponential races: the smallest :math:`E_i / w_i` win (Efraimidis and Spirakis 2006).
     """
+    if out is not None:
+        return core.REGISTRY["write_out"]("multinomial", out, multinomial(input, num_samples, replacement, generator=generator))
     rows = input.detach().double().reshape(-1, input.shape[-1])
     if bool((rows < 0).any()) or not bool(rows.isfinite().all()) or bool((rows.sum(1) <= 0).any()):
         raise RuntimeError("[multinomial] expected weights that are finite, not negative and not all 0")
@@ -305,6 +307,7 @@ def fill(name: str, doc: str, build: Any) -> None:
         return self
 
     method.__name__, method.__doc__ = name, doc
+    method.__wrapped__ = build  # type: ignore[attr-defined]  # whose keywords it takes
     setattr(__import__("corten.tensor", fromlist=["Tensor"]).Tensor, name, method)
 
 

@@ -88,10 +88,10 @@ def extreme(name: str, numpy_name: str, doc: str) -> Any:
               reference=lambda xp, input, dim, keepdim: getattr(xp, numpy_name)(input, axis=dim, keepdims=keepdim),
               doc=doc)  # fmt: skip
 
-    def run(input: Any, dim: Any = (), keepdim: bool = False) -> Any:
+    def run(input: Any, dim: Any = (), keepdim: bool = False, *, out: Any = None) -> Any:
         if input.numel() == 0 and any(input.shape[d] == 0 for d in axes(dim, input.ndim)):
             raise IndexError(f"[{name}] {tuple(input.shape)} has no elements along dimension {dim}")
-        return made(input, dim, keepdim)
+        return made(input, dim, keepdim) if out is None else made(input, dim, keepdim, out=out)
 
     run.__name__, run.__doc__ = name, doc
     return function(run, method=True)
@@ -131,8 +131,8 @@ def logical(name: str, doc: str) -> Any:
               reference=lambda xp, input, dim, keepdim: getattr(xp, name)(input, axis=dim, keepdims=keepdim),
               doc=doc)  # fmt: skip
 
-    def run(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
-        return made(input, dim, keepdim)
+    def run(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any = None) -> Any:
+        return made(input, dim, keepdim) if out is None else made(input, dim, keepdim, out=out)
 
     run.__name__, run.__doc__ = name, doc
     return function(run, method=True)
@@ -235,9 +235,9 @@ def moment_arguments(dim: Any, unbiased: bool | None, correction: float | None) 
 
 def publish_moment(name: str, made: Any, doc: str, mean_too: bool = False) -> Any:
     def run(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
-            correction: float | None = None) -> Any:  # fmt: skip
+            correction: float | None = None, out: Any = None) -> Any:  # fmt: skip
         dim, correction = moment_arguments(dim, unbiased, correction)
-        return made(input, dim, keepdim, correction)
+        return made(input, dim, keepdim, correction) if out is None else made(input, dim, keepdim, correction, out=out)
 
     run.__name__ = run.__qualname__ = name
     run.__doc__ = f"""{doc}

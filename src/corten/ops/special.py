@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from corten._core import core
-from corten.ops.composite import as_array, as_real, composite, from_array, in_place, is_tensor
+from corten.ops.composite import as_array, as_real, composite, from_array, in_place, is_tensor, with_out
 from corten.ops.declare import FUNCTIONS, op
 from corten.ops.elementary import log_softmax, logit, mvlgamma, sinc, softmax, times_log, xlogy
 from corten.ops.pointwise import digamma, erf, erfc, erfinv, exp, exp2, expm1, lgamma, log, log1p, trigamma_op, where
@@ -61,7 +61,7 @@ def publish(run: Any, name: str, doc: str, public: str | None = None, alias: tup
     run.__name__ = run.__qualname__ = name
     run.__doc__ = doc
     for n in (name, *alias):
-        SPECIAL[n] = run
+        SPECIAL[n] = with_out(run, name)
     if public:
         composite(run, name=public, inplace=True, out=True)
     return run
@@ -226,3 +226,5 @@ SPECIAL.update({
     "log1p": log1p, "digamma": digamma, "psi": digamma, "gammaln": lgamma, "expit": FUNCTIONS["sigmoid"], "logit": logit,
     "sinc": sinc, "round": round_, "xlogy": xlogy, "multigammaln": mvlgamma, "logsumexp": logsumexp_op,
 })  # fmt: skip
+for _name in ("logit", "sinc", "xlogy", "multigammaln"):
+    SPECIAL[_name] = with_out(SPECIAL[_name], _name)

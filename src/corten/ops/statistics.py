@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from corten.ops.composite import as_real, composite, whole
+from corten.ops.composite import as_real, composite, whole, write_out
 from corten.ops.declare import FUNCTIONS, op
 from corten.ops.matmul import matmul
 from corten.ops.pointwise import where
@@ -73,7 +73,7 @@ def vector_norm(x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *,
 
 
 @composite
-def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
+def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None, *, out: Any = None) -> Any:
     """Norm of all elements, of vectors along a dimension, or (``'fro'``, ``'nuc'``) of matrices.
 
     Examples
@@ -82,6 +82,8 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dty
     >>> corten.norm(corten.tensor([3.0, 4.0]))
     tensor(5.)
     """
+    if out is not None:
+        return write_out("norm", out, norm(input, p, dim, keepdim, dtype))
     if p is None or p == "fro":
         return vector_norm(input, 2, dim, keepdim, dtype=dtype)
     if p == "nuc":
@@ -104,8 +106,10 @@ def nuclear_norm(input: Any, dim: Any = (-2, -1), keepdim: bool = False) -> Any:
 
 
 @composite(inplace=True)
-def renorm(input: Any, p: float, dim: int, maxnorm: float) -> Any:
+def renorm(input: Any, p: float, dim: int, maxnorm: float, *, out: Any = None) -> Any:
     """Slices along a dimension whose norm exceeds ``maxnorm`` scaled down to it."""
+    if out is not None:
+        return write_out("renorm", out, renorm(input, p, dim, maxnorm))
     d = core_wrap(dim, input.ndim, "renorm")
     size = vector_norm(input, p, tuple(i for i in range(input.ndim) if i != d), True)
     return input * where(size > maxnorm, maxnorm / (size + 1e-7), 1.0)

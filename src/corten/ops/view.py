@@ -236,9 +236,9 @@ def expand(input: Any, *size: Any) -> Any:
 
 
 @function(method=True)
-def broadcast_to(input: Any, size: Any) -> Any:
+def broadcast_to(input: Any, shape: Any) -> Any:
     """The tensor expanded to a shape that it broadcasts to."""
-    return expand_op(input, flat((size,)))
+    return expand_op(input, flat((shape,)))
 
 
 @function(method=True)
@@ -530,7 +530,7 @@ cat = op("cat(tensors: tensors, dim: any = 0) -> out", impl=_cat, meta=_cat, vjp
 
 
 @function
-def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
+def stack(tensors: Sequence[Any], dim: int = 0, *, out: Any = None) -> Any:
     """Tensors of one shape along a new dimension.
 
     Examples
@@ -539,6 +539,8 @@ def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
     >>> corten.stack([corten.zeros(3), corten.ones(3)]).shape
     corten.Size([2, 3])
     """
+    if out is not None:
+        return core.REGISTRY["write_out"]("stack", out, stack(tensors, dim))
     if not len(tensors):
         raise RuntimeError("[stack] expected at least one tensor")
     if any(x.shape != tensors[0].shape for x in tensors):
