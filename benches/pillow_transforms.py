@@ -15,7 +15,6 @@ class Images:
     def __init__(self, root: Path, crop: str, mean: list[float], std: list[float]) -> None:
         import torch
 
-        self.torch = torch
         self.classes = sorted(p.name for p in root.iterdir())
         self.samples = [(str(p), k) for k, name in enumerate(self.classes) for p in sorted((root / name).iterdir())]
         self.crop = crop
@@ -34,6 +33,13 @@ class Images:
         if self.uniform(0, 1) < 0.5:
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         return self.normalised(self.jittered(image)), target
+
+    @property
+    def torch(self) -> Any:
+        """The module, which cannot be pickled with the rest for a worker."""
+        import torch
+
+        return torch
 
     def uniform(self, low: float, high: float) -> float:
         """A number from PyTorch's generator."""

@@ -1,7 +1,8 @@
 """Runs the numbered examples and writes what they reached: the table in examples/README.md, the gallery with their pictures.
 
 ``python tools/example_gallery.py`` runs all sixteen in full; ``--quick`` in seconds; names run some and keep the other rows.
-``--check`` only says whether the table names every example.
+``--check`` runs none and says whether the table has every example in full and is what the results give. ``--of FOLDER`` prints
+the table of runs that ended elsewhere, one JSON file each: the tests leave them in the folder that CORTEN_EXAMPLES_OUT names.
 """
 
 from __future__ import annotations
@@ -62,6 +63,12 @@ def table(results: dict[str, dict]) -> str:
     return "\n".join(lines)
 
 
+def page(results: dict[str, dict]) -> str:
+    """The examples' README with the table of these results."""
+    head, _, rest = PAGE.read_text().partition(BEGIN)
+    return f"{head}{BEGIN}\n{table(results)}\n{END}{rest.partition(END)[2]}"
+
+
 def gallery(results: dict[str, dict]) -> str:
     """All pictures on one page."""
     lines = ["# Gallery", "", "What the sixteen examples draw, on the data that they train on. "
@@ -79,12 +86,21 @@ def main() -> int:
     parser.add_argument("names", nargs="*")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--of", type=Path, metavar="FOLDER")
     options = parser.parse_args()
+    if options.of:
+        print(table({p.stem: json.loads(p.read_text()) for p in options.of.glob("*.json")}))
+        return 0
     results = json.loads(STORE.read_text()) if STORE.exists() else {}
     if options.check:
-        missing = [f.name for f in folders() if f.name not in results]
-        print(f"not in the table: {', '.join(missing)}" if missing else "the table names every example")
-        return bool(missing)
+        faults = [f"{f.name} has no full run" for f in folders() if results.get(f.name, {"quick": True})["quick"]]
+        faults += [f"{name} took {r['seconds']:.0f} s" for name, r in results.items() if r["seconds"] >= 120]
+        if PAGE.read_text() != page(results):
+            faults.append(f"{PAGE.relative_to(ROOT)} is not what {STORE.name} gives")
+        if GALLERY.read_text() != gallery(results):
+            faults.append(f"{GALLERY.relative_to(ROOT)} is not what {STORE.name} gives")
+        print("\n".join(faults) or "the table is whole")
+        return bool(faults)
     failed = []
     for folder in folders():
         if not options.names or folder.name in options.names or folder.name[:2] in options.names:
@@ -93,8 +109,7 @@ def main() -> int:
                 continue
             results[folder.name] = result
             STORE.write_text(json.dumps(results, indent=1) + "\n")  # what is cut short keeps what it has
-    head, _, rest = PAGE.read_text().partition(BEGIN)
-    PAGE.write_text(f"{head}{BEGIN}\n{table(results)}\n{END}{rest.partition(END)[2]}")
+    PAGE.write_text(page(results))
     GALLERY.write_text(gallery(results))
     return bool(failed)
 

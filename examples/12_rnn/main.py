@@ -149,7 +149,7 @@ def main(run):
     for kind in ("RNN", "LSTM", "GRU"):
         corten.manual_seed(run.seed)
         model = Reader(words, kind)
-        batches = draw(rng, len(y), 64, 300 if run.quick else 700)
+        batches = draw(rng, len(y), 64, 300 if run.quick else 1500)
         fit(model, batches, lambda m, rows: F.cross_entropy(m(corten.tensor(x[rows])), corten.tensor(y[rows])))
         with corten.no_grad():
             by_kind[kind] = float(np.mean(model(corten.tensor(x_test)).argmax(1).numpy() == y_test))
@@ -188,7 +188,7 @@ def main(run):
         out = m(corten.tensor(images32[rows]), corten.tensor(target[:, :-1]))
         return F.cross_entropy(out.reshape(-1, out.shape[-1]), corten.tensor(target[:, 1:].reshape(-1)))
 
-    fit(speller, draw(rng, len(digits), 64, 150 if run.quick else 500), spelling_loss)
+    fit(speller, draw(rng, len(digits), 64, 150 if run.quick else 1500), spelling_loss)
     letters = {i: c for c, i in number.items()}
     with corten.no_grad():
         state, token, written = speller.start(corten.tensor(test32)), corten.ones(len(test32), 1, dtype=corten.int64), []
@@ -212,7 +212,7 @@ def main(run):
         out = m(corten.tensor(a[rows]), corten.tensor(b[rows, :-1]))
         return F.cross_entropy(out.reshape(-1, out.shape[-1]), corten.tensor(b[rows, 1:].reshape(-1)))
 
-    losses = fit(translator, draw(rng, len(a), 64, 150 if run.quick else 2200), date_loss, 0.006)
+    losses = fit(translator, draw(rng, len(a), 64, 150 if run.quick else 4000), date_loss, 0.006 if run.quick else 0.003)
     back = {i: c for c, i in target.items()}
     with corten.no_grad():
         x_dates = corten.tensor(tasks.padded([[source.get(c, 0) for c in text] for text, _ in test], 18))

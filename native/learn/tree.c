@@ -51,6 +51,7 @@ typedef struct {
     tree_grower g;
     tree_node *nodes;
     double *value;
+    tree_set *sets;        /* of the nodes, with categorical columns */
     int64_t capacity, top; /* nodes of the part that is grown before the tasks */
     int64_t nodes_used, ordered;
     tree_todo *todo; /* (m + 2) stacks: a subtree of k rows needs at most k + 1 places */
@@ -231,44 +232,6 @@ static int search_node(tree_state *s, tree_worker *worker, tree_place *place, in
     return best->score > -__builtin_inf();
 }
 
-/* ---- rows to the left and right ---- */
-
-static void partition(tree_state *s, const tree_place *place, const tree_split *split) {
-    tree_grower *g = &s->g;
-    const tree_data *d = g->data;
-    int32_t f = split->feature;
-    uint32_t absent = (uint32_t)(d->first[f + 1] - d->first[f]), cut = split->cut;
-    uint32_t *row = g->row + place->start, *spare = g->row_spare + place->start;
-    int64_t n = place->end - place->start, l = 0, r = 0;
-    uint32_t also = split->has_missing && split->missing_left ? absent : cut;
-    const uint16_t *rank2 = d->rank_bytes == 2 ? (const uint16_t *)d->rank + f * d->n : NULL;
-    const uint32_t *rank4 = (const uint32_t *)d->rank + f * d->n;
-    if (g->counted) {
-        uint16_t *p = g->payload + place->start, *ps = g->payload_spare + place->start;
-        for (int64_t i = 0; i < n; i++) {
-            uint32_t x = row[i], k = rank2 ? rank2[x] : rank4[x];
-            uint16_t q = p[i];
-            int left = (k <= cut) | (k == also);
-            row[l] = x;
-            p[l] = q;
-            spare[r] = x;
-            ps[r] = q;
-            l += left;
-            r += !left;
-        }
-        memcpy(p + l, ps, (size_t)r * sizeof *p);
-    } else
-        for (int64_t i = 0; i < n; i++) {
-            uint32_t x = row[i], k = rank2 ? rank2[x] : rank4[x];
-            int left = (k <= cut) | (k == also);
-            row[l] = x;
-            spare[r] = x;
-            l += left;
-            r += !left;
-        }
-    memcpy(row + l, spare, (size_t)r * sizeof *row);
-}
-
 /* ---- nodes ---- */
 
 /* Fills nodes[todo->node]; when it can be split, partitions the rows and gives the place of the cut. */
@@ -302,7 +265,7 @@ static int work_node(tree_state *s, tree_worker *worker, const tree_todo *todo, 
         return 0;
     tree_split split = {0};
     if (!search_node(s, worker, &place, parallel, known, &split)) return 0;
-    partition(s, &place, &split);
+    partition(&s->g, &place, &split);
     *middle = todo->start + split.left;
     *improvement = 0;
     *middle_value = 0;
@@ -320,6 +283,8 @@ static int work_node(tree_state *s, tree_worker *worker, const tree_todo *todo, 
     node->feature = split.feature;
     node->threshold = split.threshold;
     node->missing_left = split.missing_left;
+    node->categorical = split.categorical;
+    if (split.categorical) s->sets[todo->node] = split.set;
     return 1;
 }
 
@@ -428,7 +393,7 @@ static void grow_best_first(tree_state *s, tree_worker *worker, tree_todo first,
         tree_node *node = &s->nodes[heap[i].todo.node];
         node->feature = -2;
         node->threshold = -2;
-        node->missing_left = 0;
+        node->missing_left = node->categorical = 0;
     }
     s->nodes_used = used;
     s->ordered = 1;
@@ -456,6 +421,7 @@ static void lay_out(tree_state *s, tree_heap *h, const tree_data *d, const tree_
     s->capacity = cap;
     s->nodes = take(h, cap * (int64_t)sizeof(tree_node));
     s->value = take(h, cap * width * 8);
+    s->sets = take(h, d->categorical ? cap * (int64_t)sizeof(tree_set) : 0);
     s->todo = take(h, (m + 2) * (int64_t)sizeof(tree_todo));
     s->tasks = take(h, workers > 1 ? (m + 2) * (int64_t)sizeof(tree_todo) : 0);
     s->open = take(h, best_first ? (i64_min(rules->max_leaf_nodes, m) + 2) * (int64_t)sizeof(tree_open) : 0);
@@ -565,12 +531,13 @@ static int64_t grow(const tree_data *d, const tree_rules *rules, const double *w
     return nodes;
 }
 
-static void collect(const tree_data *d, const void *work, tree_node *nodes, double *value) {
+static void collect(const tree_data *d, const void *work, tree_node *nodes, double *value, tree_set *sets) {
     const tree_state *s = work;
     int64_t width = d->outputs * d->classes, made = 0, depth = 0;
     if (s->ordered) {
         memcpy(nodes, s->nodes, (size_t)s->nodes_used * sizeof *nodes);
         memcpy(value, s->value, (size_t)(s->nodes_used * width) * 8);
+        if (sets) memcpy(sets, s->sets, (size_t)s->nodes_used * sizeof *sets);
         return;
     }
     struct {
@@ -582,6 +549,7 @@ static void collect(const tree_data *d, const void *work, tree_node *nodes, doub
         int32_t from = stack[--depth].node, parent = stack[depth].parent;
         int32_t to = (int32_t)made++;
         nodes[to] = s->nodes[from];
+        if (sets) sets[to] = s->sets[from];
         memcpy(value + to * width, s->value + (int64_t)from * width, (size_t)width * 8);
         if (parent >= 0) {
             if (nodes[parent].left < 0) nodes[parent].left = to;

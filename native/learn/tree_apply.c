@@ -7,6 +7,8 @@
 #include "../include/par.h"
 #include "../include/real.h"
 
+#include <string.h>
+
 #if CT_REAL_DOUBLE
 const ct_tree_apply_api CT_NAME(ct_tree_apply) = {0};
 #else
@@ -14,22 +16,33 @@ const ct_tree_apply_api CT_NAME(ct_tree_apply) = {0};
 #define ROWS 8       /* rows that walk together */
 #define ROW_BLOCK 64 /* rows of one chunk; a tree stays in cache for all of them */
 
-CT_INLINE int32_t step_down(const tree_step *steps, int32_t at, const float *x, int64_t col_stride) {
+/* Right of a set of categories, or where missing values go. */
+CT_NOINLINE int outside(const tree_step *s, const tree_set *sets, float v) {
+    int32_t set;
+    memcpy(&set, &s->threshold, sizeof set);
+    if (!(v >= 0 && v < TREE_CATEGORIES && v == (float)(int)v)) return !(s->feature & TREE_MISSING_LEFT);
+    uint32_t c = (uint32_t)v;
+    return !(sets[set].at[c / 32] >> c % 32 & 1);
+}
+
+CT_INLINE int32_t step_down(const tree_step *steps, const tree_set *sets, int32_t at, const float *x,
+                            int64_t col_stride) {
     const tree_step *s = steps + at;
-    float v = x[(s->feature & ~TREE_MISSING_LEFT) * col_stride];
+    float v = x[(s->feature & ~(TREE_MISSING_LEFT | TREE_CATEGORICAL)) * col_stride];
     int right = !(v <= s->threshold);
     if (CT_UNLIKELY(v != v)) right = !(s->feature & TREE_MISSING_LEFT);
+    else if (CT_UNLIKELY(s->feature & TREE_CATEGORICAL)) right = outside(s, sets, v);
     return s->left + right;
 }
 
-CT_INLINE int32_t walk(const tree_step *steps, int64_t root, const float *x, int64_t col_stride) {
+CT_INLINE int32_t walk(const tree_step *steps, const tree_set *sets, int64_t root, const float *x, int64_t col_stride) {
     int32_t at = (int32_t)root;
-    while (steps[at].feature >= 0) at = step_down(steps, at, x, col_stride);
+    while (steps[at].feature >= 0) at = step_down(steps, sets, at, x, col_stride);
     return steps[at].left;
 }
 
-static void walk_together(const tree_step *steps, int64_t root, const float *x, int64_t row_stride, int64_t col_stride,
-                          int32_t *leaf) {
+static void walk_together(const tree_step *steps, const tree_set *sets, int64_t root, const float *x,
+                          int64_t row_stride, int64_t col_stride, int32_t *leaf) {
     int32_t at[ROWS];
     for (int i = 0; i < ROWS; i++) at[i] = (int32_t)root;
     int busy = 1;
@@ -37,7 +50,7 @@ static void walk_together(const tree_step *steps, int64_t root, const float *x, 
         busy = 0;
         for (int i = 0; i < ROWS; i++)
             if (steps[at[i]].feature >= 0) {
-                at[i] = step_down(steps, at[i], x + i * row_stride, col_stride);
+                at[i] = step_down(steps, sets, at[i], x + i * row_stride, col_stride);
                 busy = 1;
             }
     }
@@ -46,6 +59,7 @@ static void walk_together(const tree_step *steps, int64_t root, const float *x, 
 
 typedef struct {
     const tree_step *steps;
+    const tree_set *sets;
     const int64_t *root;
     const double *value;
     const float *X;
@@ -57,9 +71,10 @@ typedef struct {
 static void walk_block(const job *j, int64_t tree, par_range r, int32_t *leaf) {
     int64_t i = r.begin;
     for (; i + ROWS <= r.end; i += ROWS)
-        walk_together(j->steps, j->root[tree], j->X + i * j->row_stride, j->row_stride, j->col_stride,
+        walk_together(j->steps, j->sets, j->root[tree], j->X + i * j->row_stride, j->row_stride, j->col_stride,
                       leaf + (i - r.begin));
-    for (; i < r.end; i++) leaf[i - r.begin] = walk(j->steps, j->root[tree], j->X + i * j->row_stride, j->col_stride);
+    for (; i < r.end; i++)
+        leaf[i - r.begin] = walk(j->steps, j->sets, j->root[tree], j->X + i * j->row_stride, j->col_stride);
 }
 
 static void apply_body(void *ctx, int64_t chunk) {
@@ -104,9 +119,10 @@ static void run(job *j, par_body body) {
     ct_par_for(j->chunks, body, j);
 }
 
-static void apply(const tree_step *steps, const int64_t *root, int64_t trees, const float *X, int64_t rows,
-                  int64_t row_stride, int64_t col_stride, int64_t *leaf) {
+static void apply(const tree_step *steps, const tree_set *sets, const int64_t *root, int64_t trees, const float *X,
+                  int64_t rows, int64_t row_stride, int64_t col_stride, int64_t *leaf) {
     job j = {.steps = steps,
+             .sets = sets,
              .root = root,
              .trees = trees,
              .X = X,
@@ -129,7 +145,7 @@ static void predict_row(const job *j) {
             busy = 0;
             for (int i = 0; i < count; i++)
                 if (j->steps[at[i]].feature >= 0) {
-                    at[i] = step_down(j->steps, at[i], j->X, j->col_stride);
+                    at[i] = step_down(j->steps, j->sets, at[i], j->X, j->col_stride);
                     busy = 1;
                 }
         }
@@ -142,9 +158,11 @@ static void predict_row(const job *j) {
         for (int64_t k = 0; k < width; k++) j->out[k] /= j->scale;
 }
 
-static void predict(const tree_step *steps, const int64_t *root, int64_t trees, const double *value, int64_t width,
-                    const float *X, int64_t rows, int64_t row_stride, int64_t col_stride, double scale, double *out) {
+static void predict(const tree_step *steps, const tree_set *sets, const int64_t *root, int64_t trees,
+                    const double *value, int64_t width, const float *X, int64_t rows, int64_t row_stride,
+                    int64_t col_stride, double scale, double *out) {
     job j = {.steps = steps,
+             .sets = sets,
              .root = root,
              .trees = trees,
              .value = value,

@@ -59,7 +59,8 @@ typedef struct {
     uint32_t cut;  /* ranks <= cut go left */
     uint32_t next; /* rank of the next row; NO_RANK: only missing values go right */
     int32_t feature;
-    uint8_t missing_left, constant, has_missing;
+    uint8_t missing_left, constant, has_missing, categorical;
+    tree_set set; /* categorical: what goes left, in place of the cut */
 } tree_split;
 
 /* Workspace of one worker. */

@@ -220,6 +220,9 @@ def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool
 
 # ---- functions of one's own
 
+#: how a Function is applied to batched tensors; corten.func sets it
+apply_batched: Any = None
+
 
 class FunctionContext:
     """What a Function's forward leaves for its backward."""
@@ -300,6 +303,10 @@ class Function:
     @classmethod
     def apply(cls, *args: Any) -> Any:
         """Call the function and put it on the tape."""
+        if apply_batched is not None:
+            done = apply_batched(cls, args)
+            if done is not NotImplemented:
+                return done
         ctx = FunctionContext()
         tensors = [isinstance(a, core.TensorBase) for a in args]
         ctx.needs_input_grad = tuple(is_t and a.requires_grad for is_t, a in zip(tensors, args, strict=True))

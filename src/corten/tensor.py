@@ -81,6 +81,12 @@ class Tensor(core.TensorBase):
         """This tensor: it is on the CPU."""
         return self
 
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Tensor:
+        """This tensor on a device, by the Array API's name: there is the CPU alone."""
+        if stream is not None:
+            raise ValueError(f"[to_device] got stream {stream!r}, expected None: the CPU has none")
+        return self.to(device)
+
     @property
     def is_cuda(self) -> bool:
         """False: tensors are on the CPU."""

@@ -31,7 +31,7 @@ def test_normalize() -> None:
     y = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5, 0.4, 0.3), (0.2, 0.3, 0.4))])(PICTURE)
     want = (x.numpy() - np.array([0.5, 0.4, 0.3])[:, None, None]) / np.array([0.2, 0.3, 0.4])[:, None, None]
     np.testing.assert_allclose(y.numpy(), want, rtol=1e-5, atol=1e-6)
-    with pytest.raises(ValueError, match="deviation is 0"):
+    with pytest.raises(ValueError, match="std has a zero"):
         transforms.Normalize((0,), (0,))(x)
 
 
@@ -118,6 +118,25 @@ def test_public_digits(name: str, tmp_path: Path) -> None:
     assert tuple(data[0][0].shape) == (1, 28, 28)
     assert data[0][1] == {"MNIST": 7, "FashionMNIST": 9}[name]
     assert len(data.class_to_idx) == 10
+
+
+@pytest.mark.skipif("CORTEN_DATA" not in os.environ, reason="CORTEN_DATA is not set")
+def test_cifar_of_jpeg_streams() -> None:
+    folder = Path(os.environ["CORTEN_DATA"]) / "cifar10"
+    if not (folder / "cifar10_jpeg.npz").is_file():
+        pytest.skip("CORTEN_DATA has no cifar10_jpeg.npz")
+    data = datasets.CIFAR10(str(folder), train=False)
+    with np.load(folder / "cifar10_decoded_test10000.npz") as decoded:
+        assert data.lossy
+        assert len(data) == 10000
+        np.testing.assert_array_equal(data.data[:50], decoded["images"][:50])
+        assert data.targets == decoded["labels"].tolist()
+
+
+def test_v2_alone() -> None:
+    x = transforms.Compose([transforms.ToImage(), transforms.ToDtype(corten.float32, scale=True)])(PICTURE)
+    np.testing.assert_allclose(x.numpy(), np.asarray(PICTURE).transpose(2, 0, 1) / 255, rtol=1e-6)
+    assert transforms.ToDtype(corten.float64)(x).dtype is corten.float64
 
 
 def test_cifar_batches_are_read_without_running_code(tmp_path: Path) -> None:

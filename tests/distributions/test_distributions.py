@@ -19,6 +19,7 @@ LOC = np.array([-1.0, 0.3, 2.0])
 A = RNG.standard_normal((3, 3))
 COV = A @ A.T + 0.5 * np.eye(3)
 COUNT = np.array([0.0, 2.0, 5.0])
+CORRELATION = np.linalg.cholesky(np.array([[1, 0.3, 0.1], [0.3, 1, -0.4], [0.1, -0.4, 1]]))
 
 #: name, parameters, values
 CASES: list[tuple[str, dict[str, Any], np.ndarray]] = [
@@ -41,6 +42,10 @@ CASES: list[tuple[str, dict[str, Any], np.ndarray]] = [
     ("MultivariateNormal", {"loc": LOC, "scale_tril": np.linalg.cholesky(COV)}, LOC + 0.5),
     ("LowRankMultivariateNormal", {"loc": LOC, "cov_factor": A[:, :1], "cov_diag": POS}, LOC + 0.5),
     ("RelaxedBernoulli", {"temperature": 0.7, "probs": P}, P), ("RelaxedOneHotCategorical", {"temperature": 0.7, "probs": P}, P),
+    ("ContinuousBernoulli", {"probs": np.array([0.2, 0.5, 0.8])}, P), ("ContinuousBernoulli", {"logits": LOC}, P),
+    ("Wishart", {"df": np.array(4.5), "covariance_matrix": COV}, COV + 0.3 * np.eye(3)),
+    ("Wishart", {"df": np.array([3.5, 6.0]), "precision_matrix": COV}, COV + 0.3 * np.eye(3)),
+    ("LKJCholesky", {"dim": 3, "concentration": np.array([0.7, 2.5])}, CORRELATION),
     ("LogisticNormal", {"loc": LOC[:2], "scale": POS[:2]}, P), ("VonMises", {"loc": LOC, "concentration": POS}, LOC + 0.3),
 ]  # fmt: skip
 IDS = [f"{c[0]}-{i}" for i, c in enumerate(CASES)]
@@ -100,6 +105,8 @@ ABSENT = {("StudentT", "mode"), ("Dirichlet", "mode"), ("FisherSnedecor", "mode"
 @pytest.mark.parametrize("case", [i for i, c in enumerate(CASES) if c[0] not in ("Cauchy", "HalfCauchy", "StudentT", "FisherSnedecor",
                                                                                   "InverseGamma", "Pareto", "LogNormal")])  # fmt: skip
 def test_draws_have_the_moments(case: int) -> None:
+    if CASES[case][0] == "LKJCholesky":
+        pytest.skip("it has no moments of its factors; test_draws_of_matrices has those of the correlations")
     corten.manual_seed(case)
     p, q, *_ = made(case)
     n = 4000
@@ -216,3 +223,69 @@ def test_expand_and_enumerate() -> None:
     assert tuple(D.OneHotCategorical(corten.ones(3)).enumerate_support().shape) == (3, 3)
     x = D.OneHotCategoricalStraightThrough(corten.ones(3, requires_grad=True)).rsample()
     assert x.sum().item() == pytest.approx(1)
+
+
+def test_generalized_pareto_is_scipys() -> None:
+    """PyTorch's does not take float64."""
+    from scipy.stats import genpareto
+
+    k = np.array([-0.4, 0.0, 0.3])
+    ours, theirs = D.GeneralizedPareto(corten.tensor(LOC), corten.tensor(POS), corten.tensor(k)), genpareto(k, LOC, POS)
+    x, u = LOC + 0.3, np.array([0.1, 0.5, 0.9])
+    for a, b in ((ours.log_prob(corten.tensor(x)), theirs.logpdf(x)), (ours.cdf(corten.tensor(x)), theirs.cdf(x)),
+                 (ours.mean, theirs.mean()), (ours.icdf(corten.tensor(u)), theirs.ppf(u)), (ours.variance, theirs.var()),
+                 (ours.entropy(), theirs.entropy())):  # fmt: skip
+        np.testing.assert_allclose(a.numpy(), b, rtol=1e-10)
+    corten.manual_seed(0)
+    np.testing.assert_allclose(ours.sample((20000,)).mean(0).numpy(), theirs.mean(), atol=0.1)
+
+
+def test_draws_of_matrices() -> None:
+    corten.manual_seed(0)
+    wishart = D.Wishart(corten.tensor(4.5, dtype=corten.float64), corten.tensor(COV))
+    drawn = wishart.sample((20000,))
+    np.testing.assert_allclose(drawn.mean(0).numpy(), 4.5 * COV, rtol=0.1, atol=0.3)
+    factors = D.LKJCholesky(3, corten.tensor(2.0, dtype=corten.float64)).sample((5000,))
+    assert bool(D.constraints.corr_cholesky.check(factors).all())
+    correlations = (factors @ factors.mT)[:, [1, 2, 2], [0, 0, 1]]
+    np.testing.assert_allclose(correlations.mean(0).numpy(), 0, atol=0.03)
+    np.testing.assert_allclose(correlations.var(0).numpy(), 1 / 6, atol=0.02)  # beta (eta + 1/2) on (-1, 1): 1 / (2 eta + d - 1)
+    with pytest.raises(ValueError, match="more than 2"):
+        D.Wishart(2.0, corten.tensor(COV))
+
+
+@pytest.mark.parametrize("name", ["positive", "real", "unit_interval", "simplex", "lower_cholesky", "positive_definite", "corr_cholesky",
+                                  "real_vector", "nonnegative"])  # fmt: skip
+@pytest.mark.parametrize("kind", ["biject_to", "transform_to"])
+def test_maps_to_sets(kind: str, name: str) -> None:
+    if kind == "biject_to" and name in ("lower_cholesky", "positive_definite"):
+        for m in (D, T):
+            with pytest.raises(NotImplementedError):
+                m.biject_to(getattr(m.constraints, name))
+        return
+    x = RNG.standard_normal((2, 3, 3) if name in ("lower_cholesky", "positive_definite") else (2, 6))
+    ours, theirs = getattr(D, kind)(getattr(D.constraints, name)), getattr(T, kind)(getattr(T.constraints, name))
+    y, want = ours(corten.tensor(x)), theirs(torch.tensor(x))
+    np.testing.assert_allclose(y.numpy(), want.numpy(), rtol=1e-8, atol=1e-12)
+    assert bool(getattr(D.constraints, name).check(y).all())
+    np.testing.assert_allclose(ours.inv(y).numpy(), theirs.inv(want).numpy(), rtol=1e-6, atol=1e-8)
+    if name not in ("lower_cholesky", "positive_definite") and not (kind == "transform_to" and name == "simplex"):
+        a, b = ours.log_abs_det_jacobian(corten.tensor(x), y), theirs.log_abs_det_jacobian(torch.tensor(x), want)
+        if name != "real":
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-8, atol=1e-10)
+
+
+def test_maps_to_intervals_stacks_and_by_distributions() -> None:
+    x = RNG.standard_normal((2, 4))
+    for make in (lambda m: m.constraints.interval(-1.0, 3.0), lambda m: m.constraints.greater_than(2.0),
+                 lambda m: m.constraints.less_than(1.0)):
+        np.testing.assert_allclose(D.transform_to(make(D))(corten.tensor(x)).numpy(), T.transform_to(make(T))(torch.tensor(x)).numpy())
+    for m, t in ((D, corten.tensor), (T, torch.tensor)):
+        stacked = m.StackTransform([m.ExpTransform(), m.AffineTransform(1.0, 2.0)], 0)
+        y = stacked(t(x))
+        np.testing.assert_allclose(y.numpy(), np.stack([np.exp(x[0]), 1 + 2 * x[1]]))
+        np.testing.assert_allclose(stacked.inv(y).numpy(), x, rtol=1e-10)
+        by = m.CumulativeDistributionTransform(m.Normal(0.0, 1.0))
+        np.testing.assert_allclose(by.log_abs_det_jacobian(t(x), by(t(x))).numpy(), -(x**2) / 2 - np.log(2 * np.pi) / 2, rtol=1e-6)
+    with pytest.raises(NotImplementedError, match="whole numbers"):
+        D.biject_to(D.constraints.nonnegative_integer)

@@ -1,6 +1,7 @@
 """Every numbered example runs in its quick form, reaches its metrics and draws its figures."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ def test_quick_run_reaches_its_goals(folder, tmp_path):
                           capture_output=True, text=True, timeout=170)  # fmt: skip
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     result = json.loads(done.stdout)
+    if out := os.environ.get("CORTEN_EXAMPLES_OUT"):  # for tools/example_gallery.py --of
+        (Path(out) / f"{folder.name}.json").write_text(done.stdout)
     assert result["example"] == folder.name
     assert result["data"]
     assert result["metrics"] and all(m["met"] for m in result["metrics"])

@@ -8,6 +8,7 @@ from corten.learn import linear_model
 
 MORE = [
     linear_model.Ridge(solver="svd"),
+    linear_model.LogisticRegression(solver="newton-cg"),
     linear_model.LogisticRegression(solver="newton-cholesky"),
     linear_model.LogisticRegression(solver="saga", l1_ratio=0.5),
 ]

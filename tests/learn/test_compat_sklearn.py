@@ -36,8 +36,8 @@ def test_patch_and_back():
 
 def test_fallback_names_the_parameter(patched, caplog):
     with caplog.at_level(logging.WARNING, "corten.compat.sklearn"):
-        model = sklearn.linear_model.LogisticRegression(solver="newton-cg", C=2.0).fit(X, y)
-    assert "LogisticRegression: solver='newton-cg' is not supported" in caplog.text
+        model = sklearn.linear_model.LogisticRegression(solver="liblinear", C=2.0).fit(X, y)
+    assert "LogisticRegression: solver='liblinear' is not supported" in caplog.text
     assert type(model).__module__.startswith("sklearn.") and model.C == 2.0 and model.score(X, y) > 0.9
     caplog.clear()
     assert sklearn.linear_model.LogisticRegression().fit(X, y).score(X, y) > 0.9
@@ -53,8 +53,8 @@ def test_function_falls_back(patched, caplog):
 def test_strict_raises():
     compat.patch_sklearn(strict=True)
     try:
-        with pytest.raises(UnsupportedSetting, match="newton-cg"):
-            sklearn.linear_model.LogisticRegression(solver="newton-cg").fit(X, y)
+        with pytest.raises(UnsupportedSetting, match="liblinear"):
+            sklearn.linear_model.LogisticRegression(solver="liblinear").fit(X, y)
     finally:
         compat.unpatch_sklearn()
 

@@ -58,9 +58,13 @@ def test_masks(form: str) -> None:
     mask = {"bool": RNG.random((b, 1, t, s)) < 0.7, "float": real(h, t, s), "keys": RNG.random((b, 1, 1, s)) < 0.6,
             "float keys": real(b, 1, 1, s), "strided": (RNG.random((s, t)) < 0.7).T}[form]  # fmt: skip
     mine, other = both([real(b, h, t, 16), real(b, h, s, 16), real(b, h, s, 16)], "float64")
-    theirs = torch.nn.functional.scaled_dot_product_attention(*other, attn_mask=torch.tensor(mask))
     given = corten.tensor(np.ascontiguousarray(mask.T)).t() if form == "strided" else corten.tensor(mask)
-    same(F.scaled_dot_product_attention(*mine, given), theirs, mine, other, "float64")
+    expected = torch.tensor(mask)
+    if form.startswith("float"):  # numbers have a gradient, added up where they are repeated
+        mine.append(given.requires_grad_())
+        other.append(expected.requires_grad_())
+    theirs = torch.nn.functional.scaled_dot_product_attention(*other[:3], attn_mask=expected)
+    same(F.scaled_dot_product_attention(*mine[:3], given), theirs, mine, other, "float64")
 
 
 @pytest.mark.parametrize("groups", [(6, 2), (4, 1)])
@@ -110,18 +114,20 @@ def test_dropout_keeps_the_mean_and_its_gradient_fits() -> None:
 
     def value(*leaves: Any) -> Any:
         corten.manual_seed(5)
-        return F.scaled_dot_product_attention(*leaves, dropout_p=0.4, is_causal=True)
+        return F.scaled_dot_product_attention(*leaves, dropout_p=0.4, is_causal=len(leaves) == 3)
 
     assert corten.autograd.gradcheck(value, [corten.tensor(a).requires_grad_() for a in arrays])
+    assert corten.autograd.gradcheck(value, [corten.tensor(a).requires_grad_() for a in [*arrays, real(20, 20)]])
 
 
-@pytest.mark.parametrize("form", ["plain", "causal", "mask", "group"])
+@pytest.mark.parametrize("form", ["plain", "causal", "mask", "added", "group"])
 def test_second_derivatives(form: str) -> None:
     arrays = [real(1, 2, 4, 3), real(1, 1 if form == "group" else 2, 4, 3), real(1, 1 if form == "group" else 2, 4, 3)]
-    mask = corten.tensor(RNG.random((4, 4)) < 0.8) if form == "mask" else None
+    mask = [corten.tensor(RNG.random((4, 4)) < 0.8)] if form == "mask" else []
+    arrays += [real(2, 4, 4)] if form == "added" else []
 
     def value(*leaves: Any) -> Any:
-        return F.scaled_dot_product_attention(*leaves, mask, is_causal=form == "causal", enable_gqa=form == "group")
+        return F.scaled_dot_product_attention(*leaves, *mask, is_causal=form == "causal", enable_gqa=form == "group")
 
     assert corten.autograd.gradgradcheck(value, [corten.tensor(a).requires_grad_() for a in arrays])
 
@@ -134,10 +140,13 @@ def test_packed_projections(form: str, strided: bool) -> None:
     mask = {"mask": real(t, t), "padding": RNG.random((b, 1, 1, t)) < 0.8}.get(form)
     ours = corten.tensor(array.transpose(1, 0, 2).copy() if strided else array).requires_grad_()
     theirs = torch.tensor(array).requires_grad_()
+    given, theirs_mask = (None, None) if mask is None else (corten.tensor(mask), torch.tensor(mask))
+    if form == "mask":
+        for leaf in (given, theirs_mask):
+            leaf.requires_grad_()
     qkv = ours.transpose(0, 1) if strided else ours
-    out = F.packed_attention(qkv, heads, None if mask is None else corten.tensor(mask), is_causal=form == "causal")
+    out = F.packed_attention(qkv, heads, given, is_causal=form == "causal")
     parts = (x.view(b, t, heads, d).transpose(1, 2) for x in theirs.chunk(3, 2))
-    theirs_mask = None if mask is None else torch.tensor(mask)
     want = torch.nn.functional.scaled_dot_product_attention(*parts, attn_mask=theirs_mask, is_causal=form == "causal")
     want = want.transpose(1, 2).reshape(b, t, -1)
     close(out, want, "float64")
@@ -146,6 +155,8 @@ def test_packed_projections(form: str, strided: bool) -> None:
     want.backward(torch.tensor(g))
     grad = ours.grad.numpy()
     np.testing.assert_allclose(grad.transpose(1, 0, 2) if strided else grad, theirs.grad.numpy(), rtol=1e-9, atol=1e-10)
+    if form == "mask":
+        close(given.grad, theirs_mask.grad, "float64")
 
 
 def test_packed_second_derivatives() -> None:

@@ -94,6 +94,42 @@ def test_clipping_is_pytorchs(options):
         np.testing.assert_allclose(model.state_dict()[key].numpy(), value.numpy(), rtol=2e-5, atol=1e-6)
 
 
+def test_lbfgs_takes_pytorchs_steps():
+    torch = pytest.importorskip("torch")
+    x, y = noise(64)
+    model = network(8, 8, 3).to(corten.float64)
+    x = x.double()
+    judge = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)).double()
+    judge.load_state_dict({k: torch.from_numpy(v.numpy().copy()) for k, v in model.state_dict().items()})
+    optimizer = corten.optim.LBFGS(model.parameters(), max_iter=5, line_search_fn="strong_wolfe")
+    run = Trainer(model, nn.CrossEntropyLoss(), optimizer, clip_norm=1e3).fit([(x, y)] * 2, epochs=2)
+    steps = torch.optim.LBFGS(judge.parameters(), max_iter=5, line_search_fn="strong_wolfe")
+
+    def closure():
+        steps.zero_grad()
+        loss = torch.nn.functional.cross_entropy(judge(torch.from_numpy(x.numpy())), torch.from_numpy(y.numpy()))
+        loss.backward()
+        return loss
+
+    losses = [steps.step(closure).item() for _ in range(4)]
+    assert run.steps == 4
+    np.testing.assert_allclose(run.figures("loss"), [sum(losses[:2]) / 2, sum(losses[2:]) / 2], rtol=1e-8)
+    for key, value in judge.state_dict().items():
+        np.testing.assert_allclose(model.state_dict()[key].numpy(), value.numpy(), rtol=1e-6, atol=1e-8)
+
+
+def test_lbfgs_says_what_it_cannot():
+    model = network(8, 8, 3)
+    optimizer = corten.optim.LBFGS(model.parameters())
+    with pytest.raises(ValueError, match="got accumulate=2 and precision='float32' with LBFGS"):
+        Trainer(model, nn.CrossEntropyLoss(), optimizer, accumulate=2).fit([noise(32)])
+    x, y = noise(32)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    with pytest.raises(train.DivergedError, match="step 1"):
+        Trainer(model, nn.CrossEntropyLoss(), optimizer).fit([(x * float("nan"), y)])
+    assert same_weights(model.state_dict(), before)
+
+
 def test_bfloat16_storage_trains_float32_masters():
     data = mnist(1000)
     plain, mixed = network(), network()

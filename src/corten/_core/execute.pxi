@@ -22,6 +22,40 @@ cdef object execute(Op op, PyObject **slot):
     return execute_kernel(op, slot)
 
 
+# ---- batched tensors: what corten.func.vmap passes to a function shows the shape of one element, without data
+
+cdef object ct_batched_type = None, ct_batched_call = None, ct_batched_get = None
+
+
+def _set_batched(cls, call, get):
+    """Ops of instances of ``cls`` are carried out by ``call(op, arguments)``, indexing with them by ``get(tensor, key)``."""
+    global ct_batched_type, ct_batched_call, ct_batched_get
+    ct_batched_type, ct_batched_call, ct_batched_get = cls, call, get
+
+
+def _show_element(TensorBase t not None, TensorBase whole not None):
+    """Give ``t`` the shape of one element along the first dimension of ``whole``, and no data."""
+    cdef int64_t n = set_shape(&t.a, whole.a.ndim - 1, &whole.a.shape[1])
+    t.a.dtype = whole.a.dtype
+    t.storage = meta_storage(<size_t>n * ITEM[t.a.dtype])
+    t.contig = True
+
+
+cdef bint has_batched(object value):
+    if isinstance(value, ct_batched_type):
+        return True
+    return isinstance(value, (tuple, list)) and any([isinstance(item, ct_batched_type) for item in value])
+
+
+cdef object try_batched(Op op, PyObject **slot):
+    """NotImplemented when no argument is a batched tensor."""
+    cdef int i
+    for i in range(op.n_in):
+        if has_batched(<object>slot[i]):
+            return ct_batched_call(op, tuple([<object>slot[k] for k in range(op.n_in + op.n_attr)]))
+    return NotImplemented
+
+
 cdef object bad_input(Op op, int i, PyObject *o):
     return TypeError(f"[{op.name}] got {type(<object>o).__name__} for {op.inputs[i]!r}, expected a tensor: {op.signature}")
 
@@ -155,6 +189,10 @@ cdef object execute_any(Op op, PyObject **slot):
         numbers = True
         if kind != c"b" and kind != c"B":
             weak_dt = weak if weak_dt < 0 else promote2(weak_dt, weak)
+    if meta and ct_batched_type is not None:
+        done = try_batched(op, slot)
+        if done is not NotImplemented:
+            return done
     # ---- dtypes
     compute = dim_dt
     if zero_dt >= 0 or weak_dt >= 0:
@@ -521,6 +559,10 @@ cdef object execute_impl(Op op, PyObject **slot):
                 raise bad_input(op, i, slot[i])
         Py_INCREF(value)
         PyTuple_SET_ITEM(args, i, value)
+    if meta and ct_batched_type is not None:
+        result = try_batched(op, slot)
+        if result is not NotImplemented:
+            return result
     fn = op.impl
     if meta and not op.is_view:
         if op.meta_fn is None:

@@ -276,6 +276,8 @@ def full(size, fill_value, *, dtype=None, device=None, bint requires_grad=False,
 cdef TensorBase like(TensorBase x, dtype, device):
     cdef int dt = x.a.dtype if dtype is None else dtype_code(dtype)
     cdef bint meta = x.storage.meta if device is None else wants_meta(device)
+    if meta and device is None and ct_batched_type is not None and isinstance(x, ct_batched_type):
+        meta = False
     cdef TensorBase t = empty_meta(dt, x.a.ndim, x.a.shape) if meta else empty_c(dt, x.a.ndim, x.a.shape)
     t.inference = ct_inference
     return t
@@ -517,6 +519,8 @@ def check_index(TensorBase index not None, int64_t low, int64_t high, ignore):
     cdef int64_t i, v, skip = ignore if ignore is not None else low
     cdef const int64_t *p
     cdef int64_t n = x.a.size, bad = -1
+    if x.storage.meta and ct_batched_type is not None and isinstance(x, ct_batched_type):
+        return check_index(x.whole, low, high, ignore)
     if x.storage.meta or n == 0:
         return None
     if x.a.dtype != I64 or not x.contig:

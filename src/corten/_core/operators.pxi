@@ -139,6 +139,8 @@ def _basic_index(TensorBase x not None, key):
 cdef object get_item(TensorBase x, object key):
     cdef TensorBase t
     if not is_basic(key):
+        if ct_batched_type is not None and has_batched(key):
+            return ct_batched_get(x, key)
         return advanced_get(x, key)
     if x.req and ct_grad_on:
         return REGISTRY["index_basic"](x, key)

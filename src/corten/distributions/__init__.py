@@ -1,9 +1,12 @@
 """Probability distributions with PyTorch's names: draws, log-probabilities, moments, entropies, divergences."""
 
 from corten.distributions import constraints, transforms
+from corten.distributions.constraint_registry import biject_to, transform_to
 from corten.distributions.continuous import (
     Cauchy,
+    ContinuousBernoulli,
     Exponential,
+    GeneralizedPareto,
     Gumbel,
     HalfCauchy,
     HalfNormal,
@@ -33,4 +36,12 @@ from corten.distributions.joint import (
     VonMises,
 )
 from corten.distributions.kl import kl_divergence, register_kl
+from corten.distributions.matrices import LKJCholesky, Wishart
+from corten.distributions.matrix_transforms import (
+    CorrCholeskyTransform,
+    CumulativeDistributionTransform,
+    LowerCholeskyTransform,
+    PositiveDefiniteTransform,
+    StackTransform,
+)
 from corten.distributions.transforms import *  # noqa: F403

@@ -69,6 +69,14 @@ class _LowerCholesky(Constraint):
         return low & (value.diagonal(dim1=-2, dim2=-1) > 0).all(-1)
 
 
+class _CorrCholesky(Constraint):
+    event_dim = 2
+
+    def check(self, value: Any) -> Any:
+        unit = ((value**2).sum(-1) - 1).abs() < 10 * value.shape[-1] * core.finfo(value.dtype).eps
+        return unit.all(-1) & _LowerCholesky().check(value)
+
+
 class _PositiveDefinite(Constraint):
     event_dim = 2
 
@@ -96,7 +104,7 @@ class independent(Constraint):  # noqa: N801
 
 
 real, boolean, simplex, one_hot = _Real(), _Boolean(), _Simplex(), _OneHot()
-lower_cholesky, positive_definite = _LowerCholesky(), _PositiveDefinite()
+lower_cholesky, positive_definite, corr_cholesky = _LowerCholesky(), _PositiveDefinite(), _CorrCholesky()
 positive, nonnegative = _Interval(0, open_below=True), _Interval(0)
 unit_interval = _Interval(0, 1)
 nonnegative_integer, positive_integer = _Interval(0, discrete=True), _Interval(1, discrete=True)

@@ -7,7 +7,8 @@ from typing import Any
 
 from corten._core import core
 from corten.distributions import constraints
-from corten.distributions.distribution import EULER, HALF_LOG_2PI, Distribution, broadcast_all
+from corten.distributions.distribution import EULER, HALF_LOG_2PI, Distribution, broadcast_all, clamp_probs
+from corten.nn.functional import softplus
 from corten.ops.pointwise import where
 
 
@@ -369,3 +370,128 @@ class HalfCauchy(Distribution):
 
     def entropy(self) -> Any:
         return self._base.entropy() - math.log(2)
+
+
+class GeneralizedPareto(Distribution):
+    """Generalized Pareto distribution: :math:`P(X > x) = (1 + \\kappa (x - \\mu) / \\sigma)^{-1/\\kappa}`; exponential at 0."""
+
+    has_rsample = True
+    arg_constraints = {"loc": constraints.real, "scale": constraints.positive, "concentration": constraints.real}
+
+    def __init__(self, loc: Any, scale: Any, concentration: Any, validate_args: bool | None = None) -> None:
+        self.loc, self.scale, self.concentration = broadcast_all(loc, scale, concentration)
+        super().__init__(self.loc.shape, (), validate_args)
+
+    @property
+    def support(self) -> Any:  # type: ignore[override]
+        """From loc on, to a bound for negative concentrations."""
+        k = self.concentration
+        return constraints.interval(self.loc, where(k < 0, self.loc - self.scale / where(k == 0, 1.0, k), math.inf))
+
+    def _shape(self) -> tuple[Any, Any]:
+        """Where the concentration is 0, and the concentration with another value there."""
+        flat = self.concentration == 0
+        return flat, where(flat, 1.0, self.concentration)
+
+    def rsample(self, sample_shape: Any = ()) -> Any:
+        return self.icdf(core.empty(self.shape(sample_shape), dtype=self.loc.dtype).uniform_())
+
+    def log_prob(self, value: Any) -> Any:
+        z = (self._checked(value) - self.loc) / self.scale
+        flat, k = self._shape()
+        return where(flat, -z, -(1 + 1 / k) * (k * z).log1p()) - self.scale.log()
+
+    def cdf(self, value: Any) -> Any:
+        z = (self._checked(value) - self.loc) / self.scale
+        flat, k = self._shape()
+        return -where(flat, (-z).expm1(), (-(k * z).log1p() / k).expm1())
+
+    def icdf(self, value: Any) -> Any:
+        flat, k = self._shape()
+        survival = (-value).log1p()
+        return self.loc + self.scale * where(flat, -survival, (-k * survival).expm1() / k)
+
+    @property
+    def mean(self) -> Any:
+        k = self.concentration
+        return where(k < 1, self.loc + self.scale / (1 - k), math.inf)
+
+    @property
+    def variance(self) -> Any:
+        k = self.concentration
+        return where(k < 0.5, self.scale**2 / ((1 - k) ** 2 * (1 - 2 * k)), math.inf)
+
+    @property
+    def mode(self) -> Any:
+        return self.loc
+
+    def entropy(self) -> Any:
+        return self.scale.log() + self.concentration + 1
+
+
+class ContinuousBernoulli(Distribution):
+    """Density :math:`\\propto \\lambda^x (1 - \\lambda)^{1 - x}` on [0, 1]; near 1/2, within ``lims``, by Taylor's series.
+
+    Loaiza-Ganem, Cunningham, arXiv:1907.06845.
+    """
+
+    has_rsample = True
+    arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
+    support = constraints.unit_interval
+
+    def __init__(self, probs: Any = None, logits: Any = None, lims: tuple[float, float] = (0.499, 0.501),
+                 validate_args: bool | None = None) -> None:  # fmt: skip
+        if (probs is None) == (logits is None):
+            raise ValueError("[ContinuousBernoulli] give one of probs and logits")
+        if probs is not None:
+            (given,) = broadcast_all(probs)
+            self.probs = clamp_probs(given)
+            self.logits = self.probs.log() - (-self.probs).log1p()
+        else:
+            (self.logits,) = broadcast_all(logits)
+            self.probs = clamp_probs(self.logits.sigmoid())
+        self._lims = lims
+        super().__init__(self.probs.shape, (), validate_args)
+
+    def _cut(self) -> tuple[Any, Any, Any]:
+        """Where the formula holds, probabilities with another value elsewhere, and their distance from 1/2."""
+        outside = (self.probs <= self._lims[0]) | (self.probs > self._lims[1])
+        return outside, where(outside, self.probs, self._lims[0]), self.probs - 0.5
+
+    def _log_norm(self) -> Any:
+        outside, p, x = self._cut()
+        below, above = where(p <= 0.5, p, 0.0), where(p >= 0.5, p, 1.0)
+        exact = ((-p).log1p() - p.log()).abs().log() - where(p <= 0.5, (-2 * below).log1p(), (2 * above - 1).log())
+        return where(outside, exact, math.log(2) + (4 / 3 + 104 / 45 * x**2) * x**2)
+
+    @property
+    def mean(self) -> Any:
+        outside, p, x = self._cut()
+        return where(outside, p / (2 * p - 1) + 1 / ((-p).log1p() - p.log()), 0.5 + (1 / 3 + 16 / 45 * x**2) * x)
+
+    @property
+    def variance(self) -> Any:
+        outside, p, x = self._cut()
+        exact = p * (p - 1) / (1 - 2 * p) ** 2 + 1 / ((-p).log1p() - p.log()) ** 2
+        return where(outside, exact, 1 / 12 - (1 / 15 - 128 / 945 * x**2) * x**2)
+
+    def rsample(self, sample_shape: Any = ()) -> Any:
+        return self.icdf(core.empty(self.shape(sample_shape), dtype=self.probs.dtype).uniform_())
+
+    def log_prob(self, value: Any) -> Any:
+        value = self._checked(value)
+        return value * self.logits - softplus(self.logits) + self._log_norm()
+
+    def cdf(self, value: Any) -> Any:
+        value = self._checked(value)
+        outside, p, _ = self._cut()
+        exact = (p**value * (1 - p) ** (1 - value) + p - 1) / (2 * p - 1)
+        return where(value <= 0, 0.0, where(value >= 1, 1.0, where(outside, exact, value)))
+
+    def icdf(self, value: Any) -> Any:
+        outside, p, _ = self._cut()
+        return where(outside, ((-p + value * (2 * p - 1)).log1p() - (-p).log1p()) / (p.log() - (-p).log1p()), value)
+
+    def entropy(self) -> Any:
+        low, high = (-self.probs).log1p(), self.probs.log()
+        return self.mean * (low - high) - self._log_norm() - low

@@ -310,7 +310,7 @@ class ComposeTransform(Transform):
         return y
 
     def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
-        total: Any = 0
+        total: Any = 0 if self.parts else core.zeros_like(x)
         for p in self.parts:
             following = p(x)
             total = total + sum_rightmost(p.log_abs_det_jacobian(x, following), self.event_dim - p.event_dim)

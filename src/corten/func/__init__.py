@@ -1,10 +1,11 @@
-"""Functions of functions: derivatives as values, and calls of modules with parameters as arguments.
+"""Functions of functions: derivatives as values, whole batches at once, and calls of modules with parameters as arguments.
 
-Everything here runs on the tape: Jacobians take one backward for each output, ``jvp`` two, and ``vmap`` calls the function
-once for each element.
+Derivatives run on the tape: ``jvp`` is two backwards. ``vmap`` calls the function once with batched tensors
+(:mod:`corten.func.batching`); Jacobians are derivatives under ``vmap``.
 """
 
 from corten.func import functional
+from corten.func.mapping import vmap
 from corten.func.transforms import (
     functional_call,
     functionalize,
@@ -20,7 +21,6 @@ from corten.func.transforms import (
     stack_module_state,
     value_and_grad,
     vjp,
-    vmap,
 )
 
 __all__ = ["functional", "functional_call", "functionalize", "grad", "grad_and_value", "hessian", "jacfwd", "jacobian", "jacrev", "jvp",

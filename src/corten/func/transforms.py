@@ -8,9 +8,12 @@ from typing import Any
 
 from corten import autograd
 from corten._core import core
+from corten.func.batching import all_the_way, levels_of, one_by_one, over_all_levels, spread_over, under
+from corten.func.mapping import vmap
 from corten.func.trees import flatten, mapped
 from corten.nn.module import Module
 from corten.nn.utils.stateless import functional_call as functional_call
+from corten.ops import random
 from corten.ops.view import stack
 
 Tensor = core.TensorBase
@@ -23,16 +26,30 @@ def _tracked(x: Any, name: str) -> Any:
         raise ValueError(f"[{name}] got {type(x).__name__} where a derivative is wanted, expected a tensor")
     if not x.is_floating_point():
         raise RuntimeError(f"[{name}] got a tensor of {x.dtype} where a derivative is wanted, expected a floating-point dtype")
+    x = over_all_levels(x)
     return x.view_as(x) if x.requires_grad else x.detach().requires_grad_()
+
+
+def _derivatives(outs: list[Any], inputs: list[Any], seeds: list[Any]) -> Any:
+    """Gradients of tensors, batched ones included, that can be differentiated again; None where there is no path."""
+    known = [own for o in outs for own in levels_of(o)]
+    for own in [own for s in seeds for own in levels_of(s)][::-1]:
+        if not any(own is k for k in known):  # the derivative of one graph along many directions
+            return one_by_one(lambda *each: tuple(_derivatives(outs, inputs, list(each))), seeds, own)
+    reals = [spread_over(s, levels_of(o)) for s, o in zip(seeds, outs, strict=True)]
+    found = autograd.grad([all_the_way(o) for o in outs], [all_the_way(x) for x in inputs], reals, retain_graph=True, create_graph=True,
+                          allow_unused=True)  # fmt: skip
+    return [None if g is None else under(g, levels_of(x)) for g, x in zip(found, inputs, strict=True)]
 
 
 def _settled(values: list[Any], ours: list[Any]) -> list[Any]:
     """Values off the tape, unless something other than our own places is behind them."""
-    own = {id(x) for x in ours if x.is_leaf}
+    own = {id(all_the_way(x)) for x in ours if x.is_leaf}
     return [v.detach() if isinstance(v, Tensor) and v.requires_grad and not _depends_on_others(v, own) else v for v in values]
 
 
 def _depends_on_others(x: Any, own: set[int]) -> bool:
+    x = all_the_way(x)
     if x.grad_fn is None:
         return id(x) not in own
     seen, waiting = set(), [x.grad_fn]
@@ -100,7 +117,7 @@ def grad_and_value(func: Fn, argnums: Any = 0, has_aux: bool = False) -> Fn:
                 shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
                 raise RuntimeError(f"[grad] the function returned {shape}, expected a 0-d tensor")
             if value.requires_grad:
-                grads = _zeros_for_none(autograd.grad(value, inputs, create_graph=True, allow_unused=True), inputs)
+                grads = _zeros_for_none(_derivatives([value], inputs, [core.ones_like(value)]), inputs)
             else:
                 grads = [core.zeros_like(x) for x in inputs]
         grads = _settled(grads, inputs)
@@ -164,8 +181,7 @@ def vjp(func: Fn, *primals: Any, has_aux: bool = False) -> Any:
         if not live:
             return tuple(build([core.zeros_like(x) for x in inputs]))
         with autograd.enable_grad():
-            found = autograd.grad([o for o, _ in live], inputs, [s for _, s in live], retain_graph=True, create_graph=True,
-                                  allow_unused=True)  # fmt: skip
+            found = _derivatives([o for o, _ in live], inputs, [s for _, s in live])
         return tuple(build(_settled(_zeros_for_none(found, inputs), inputs)))
 
     value = rebuild(_settled(outs, inputs))
@@ -192,11 +208,11 @@ def jvp(func: Fn, primals: Any, tangents: Any, *, strict: bool = False, has_aux:
         if [d.shape for d in directions] != [x.shape for x in inputs]:
             raise RuntimeError("[jvp] tangents differ from primals in shape")
         live = [o for o in outs if o.requires_grad]
-        zero = [core.zeros_like(o).detach().requires_grad_() for o in live]
-        pulled = autograd.grad(live, inputs, zero, create_graph=True, allow_unused=True) if live else []
+        zero = [_tracked(core.zeros_like(o), "jvp") for o in live]
+        pulled = _derivatives(live, inputs, zero) if live else []
         pairs = [(g, d) for g, d in zip(pulled, directions, strict=False) if g is not None and g.requires_grad]
         if pairs:
-            pushed = autograd.grad([g for g, _ in pairs], zero, [d for _, d in pairs], create_graph=True, allow_unused=True)
+            pushed = _derivatives([g for g, _ in pairs], zero, [d for _, d in pairs])
         else:
             pushed = [None] * len(live)  # type: ignore[assignment]
     found = iter(_settled(_zeros_for_none(pushed, zero), [*inputs, *zero]))
@@ -215,9 +231,43 @@ def linearize(func: Fn, *primals: Any) -> Any:
     return value, push
 
 
+def _rows(o: Any, inputs: list[Any]) -> list[Any]:
+    """Gradients of each element of a tensor, stacked, by one backward each."""
+    flat = o.reshape(-1)
+    columns: list[list[Any]] = [[] for _ in inputs]
+    for k in range(flat.shape[0]):
+        found = _derivatives([flat[k]], inputs, [core.ones_like(flat[k])]) if o.requires_grad else [None] * len(inputs)
+        for column, g in zip(columns, _zeros_for_none(found, inputs), strict=True):
+            column.append(g)
+    return [stack(c).reshape((*o.shape, *x.shape)) if c else x.new_zeros((*o.shape, *x.shape))
+            for c, x in zip(columns, inputs, strict=True)]  # fmt: skip
+
+
+def _batched_rows(fn: Fn, outs: list[Any], inputs: list[Any], chunk_size: int | None) -> list[list[Any]]:
+    """Gradients of each element of each output: one pass over as many copies of the inputs as the output has elements."""
+    rows = []
+    for k, o in enumerate(outs):
+        size = o.numel()
+        if not o.requires_grad or size == 0:
+            rows.append([x.new_zeros((*o.shape, *x.shape)) for x in inputs])
+            continue
+
+        def one(seed: Any, k: int = k) -> Any:
+            _, pull = vjp(fn, *inputs)
+            return pull(tuple(seed if i == k else core.zeros_like(other) for i, other in enumerate(outs)))
+
+        units = core.zeros(size, size, dtype=o.dtype).fill_diagonal_(1).reshape((size, *o.shape))
+        found = vmap(one, chunk_size=chunk_size)(units)
+        rows.append([g.reshape((*o.shape, *x.shape)) for g, x in zip(found, inputs, strict=True)])
+    return rows
+
+
 def jacrev(func: Fn, argnums: Any = 0, *, has_aux: bool = False, chunk_size: int | None = None,
            _preallocate_and_copy: bool = False) -> Fn:  # fmt: skip
-    """A function that computes the Jacobian of ``func``, one backward for each output: (output..., input...).
+    """A function that computes the Jacobian of ``func`` from its outputs backwards: (output..., input...).
+
+    The rows are computed together, over as many copies of the inputs as there are outputs (``chunk_size`` at a time); of a
+    function that draws random numbers one after another.
 
     Examples
     --------
@@ -230,21 +280,21 @@ def jacrev(func: Fn, argnums: Any = 0, *, has_aux: bool = False, chunk_size: int
     @functools.wraps(func)
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         with autograd.enable_grad():
-            _, inputs, build, whole = _prepare("jacrev", args, argnums)
+            places, inputs, build, whole = _prepare("jacrev", args, argnums)
+            drawn = random.default_generator.get_state()
             out = func(*whole, **kwargs)
             out, aux = out if has_aux else (out, None)
             outs, rebuild = flatten(out)
+
+            def leaves(*values: Any) -> Any:
+                made = func(*_with(args, places, build(list(values))), **kwargs)
+                return tuple(flatten(made[0] if has_aux else made)[0])
+
+            same = bool((drawn == random.default_generator.get_state()).all())
+            together = same and sum(o.numel() for o in outs) > 1
+            each = _batched_rows(leaves, outs, inputs, chunk_size) if together else [_rows(o, inputs) for o in outs]
             rows = []
-            for o in outs:
-                columns: list[list[Any]] = [[] for _ in inputs]
-                flat = o.reshape(-1)
-                for k in range(flat.shape[0]):
-                    found = autograd.grad(flat[k], inputs, retain_graph=True, create_graph=True, allow_unused=True) \
-                        if o.requires_grad else [None] * len(inputs)  # fmt: skip
-                    for column, g in zip(columns, _zeros_for_none(found, inputs), strict=True):
-                        column.append(g)
-                parts = [stack(c).reshape((*o.shape, *x.shape)) if c else x.new_zeros((*o.shape, *x.shape))
-                         for c, x in zip(columns, inputs, strict=True)]  # fmt: skip
+            for parts in each:
                 trees = build(_settled(parts, inputs))
                 rows.append(trees[0] if isinstance(argnums, int) else tuple(trees))
         result = rebuild(rows)
@@ -257,82 +307,50 @@ jacobian = jacrev
 
 
 def jacfwd(func: Fn, argnums: Any = 0, has_aux: bool = False, *, randomness: str = "error") -> Fn:
-    """As :func:`jacrev`: there is one mode of differentiation, in reverse."""
-    return jacrev(func, argnums, has_aux=has_aux)
-
-
-def hessian(func: Fn, argnums: Any = 0) -> Fn:
-    """A function that computes the second derivatives of ``func``: the Jacobian of its Jacobian."""
-    return jacrev(jacrev(func, argnums), argnums)
-
-
-def vmap(func: Fn, in_dims: Any = 0, out_dims: Any = 0, randomness: str = "error", *, chunk_size: int | None = None) -> Fn:
-    """A function that maps ``func`` over a dimension of its arguments.
-
-    The function is called once for each element and the results are stacked: what it computes is that of a loop, and so
-    is its time. Write the batch dimension out where speed matters.
-
-    Parameters
-    ----------
-    func : callable
-    in_dims : int, None, or nested as the arguments
-        The dimension of each argument that is mapped over; None for arguments that are the same for all.
-    out_dims : int or tuple
-        Where the dimension is in the results.
-    randomness : {'error', 'different', 'same'}
-        'same' draws the same random numbers in each call, others draw on.
+    """A function that computes the Jacobian of ``func`` along its inputs, all together: (output..., input...).
 
     Examples
     --------
     >>> import corten
-    >>> corten.func.vmap(corten.dot)(corten.ones(2, 3), corten.ones(2, 3))
-    tensor([3., 3.])
+    >>> corten.func.jacfwd(lambda x: x * x)(corten.tensor([1.0, 2.0]))
+    tensor([[2., 0.],
+            [0., 4.]])
     """
-    if randomness not in ("error", "different", "same"):
-        raise RuntimeError(f"[vmap] got randomness={randomness!r}, expected 'error', 'different' or 'same'")
 
     @functools.wraps(func)
-    def mapped_over(*args: Any, **kwargs: Any) -> Any:
-        from corten.ops.random import default_generator
+    def jacobian_of(*args: Any, **kwargs: Any) -> Any:
+        places = _numbers(argnums, args, "jacfwd")
+        leaves, build = flatten([args[i] for i in places])
 
-        leaves, build = flatten(list(args))
-        dims = _spread(in_dims, list(args))
-        sizes = {x.shape[d] for x, d in zip(leaves, dims, strict=True) if d is not None}
-        if not sizes:
-            raise ValueError("[vmap] no argument is mapped over")
-        if len(sizes) > 1:
-            raise ValueError(f"[vmap] got sizes {sorted(sizes)} of the mapped dimension, expected one")
-        (n,) = sizes
-        if n == 0:
-            raise ValueError("[vmap] got a mapped dimension of size 0")
-        state = default_generator.get_state() if randomness == "same" else None
-        results = []
-        for i in range(n):
-            if state is not None:
-                default_generator.set_state(state)
-            results.append(func(*build([x if d is None else x.select(d, i) for x, d in zip(leaves, dims, strict=True)]), **kwargs))
-        flats = [flatten(r)[0] for r in results]
-        rebuild = flatten(results[0])[1]
-        where = _spread(out_dims, results[0])
-        joined = []
-        for column, d in zip(zip(*flats, strict=True), where, strict=True):
-            values = [v if isinstance(v, Tensor) else core.tensor(v) for v in column]
-            joined.append(values[0] if d is None else stack(values, d))
-        return rebuild(joined)
+        def whole(*values: Any) -> Any:
+            return func(*_with(args, places, build(list(values))), **kwargs)
 
-    return mapped_over
+        columns: list[list[Any]] = []
+        rebuild: Any = None
+        aux = None
+        for k, x in enumerate(leaves):
+            size = x.numel()
+            units = core.zeros(size, size, dtype=x.dtype).fill_diagonal_(1).reshape((size, *x.shape))
+
+            def along(unit: Any, k: int = k) -> Any:
+                direction = tuple(unit if i == k else core.zeros_like(y) for i, y in enumerate(leaves))
+                found = jvp(whole, tuple(leaves), direction, has_aux=has_aux)
+                return (found[1], found[2]) if has_aux else (found[1], ())
+
+            tangents, extra = vmap(along, out_dims=(-1, 0), randomness=randomness)(units)
+            aux = mapped(lambda a: a[0], extra) if has_aux else None
+            parts, rebuild = flatten(tangents)
+            columns.append([p.reshape((*p.shape[:-1], *x.shape)) for p in parts])
+        trees = [build(list(row)) for row in zip(*columns, strict=True)]
+        result = rebuild([t[0] if isinstance(argnums, int) else tuple(t) for t in trees])
+        return (result, aux) if has_aux else result
+
+    return jacobian_of
 
 
-def _spread(dims: Any, tree: Any) -> list[Any]:
-    """One dimension for each leaf of a tree."""
-    if dims is None or isinstance(dims, int):
-        leaves, _ = flatten(tree)
-        return [dims if isinstance(leaf, Tensor) else None for leaf in leaves]
-    parts = list(tree.values()) if isinstance(tree, dict) else list(tree)
-    own = list(dims.values()) if isinstance(dims, dict) else list(dims)
-    if len(own) != len(parts):
-        raise ValueError(f"[vmap] got {len(own)} dimensions for {len(parts)} values")
-    return [d for one, part in zip(own, parts, strict=True) for d in _spread(one, part)]
+def hessian(func: Fn, argnums: Any = 0) -> Fn:
+    """A function that computes the second derivatives of ``func``: the Jacobian, along the inputs, of its Jacobian."""
+    return jacfwd(jacrev(func, argnums), argnums)
 
 
 def functionalize(func: Fn, *, remove: str = "mutations") -> Fn:

@@ -15,9 +15,13 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
                        else dict(zip(keys, values, strict=True)))  # fmt: skip
     if isinstance(tree, (tuple, list)):
         parts = [flatten(v) for v in tree]
-        named = hasattr(tree, "_fields")
-        return _joined(parts, lambda values: type(tree)(*values) if named else type(tree)(values))  # type: ignore[arg-type]
+        return _joined(parts, lambda values: sequence(type(tree), values))
     return [tree], lambda leaves: leaves[0]
+
+
+def sequence(kind: Any, values: Any) -> Any:
+    """A tuple or list of some kind, named tuples included."""
+    return kind._make(values) if hasattr(kind, "_make") else kind(values)
 
 
 def _joined(parts: list[Any], build: Callable[[list[Any]], Any]) -> tuple[list[Any], Callable[[list[Any]], Any]]:

@@ -12,9 +12,10 @@ from corten.ops.view import stack
 # q (B, H, T, D), k (B, Hk, S, D), v (B, Hk, S, Dv), mask (B, H, T, S) with repeated dimensions of stride 0
 
 attention_backward = op(
-    "attention_backward(grad, q, k, v, mask: raw?, out, lse, *, causal: bool, seed: int, call: int, scale: float, drop: float)"
-    " -> dq, dk, dv", shape=lambda g, q, k, v, *rest: (q, k, v), kernel="attention_backward", function=False,
-    doc="Gradients of attention_op.")  # fmt: skip
+    "attention_backward(grad, q, k, v, mask: raw?, out, lse, *, causal: bool, seed: int, call: int, scale: float, drop: float, "
+    "mask_grad: bool) -> dq, dk, dv, dmask", kernel="attention_backward", function=False,
+    shape=lambda g, q, k, v, *rest: (q, k, v, (*q[:3], k[2]) if rest[-1] else (0,)),
+    doc="Gradients of attention_op; that of the mask, (B, H, T, S), when it is wanted.")  # fmt: skip
 
 
 def _grouped(x: Any, heads: int) -> Any:
@@ -46,20 +47,21 @@ def _attention_vjp(g_out: Any, q: Any, k: Any, v: Any, mask: Any, causal: bool, 
         p = where(hidden, 0.0, p)
     dv = p.transpose(-2, -1) @ g_out
     dp = g_out @ vv.transpose(-2, -1)
-    ds = p * (dp - (p * dp).sum(-1, keepdim=True)) * scale
+    dmask = p * (dp - (p * dp).sum(-1, keepdim=True))
+    ds = dmask * scale
     dq, dk = ds @ kk, ds.transpose(-2, -1) @ q
     if group > 1:
         split = (k.shape[0], k.shape[1], group, k.shape[2], -1)
         dk, dv = dk.reshape(split).sum(2), dv.reshape(split).sum(2)
-    return dq, dk, dv, None
+    return dq, dk, dv, dmask if mask is not None and mask.is_floating_point() else None
 
 
 def _attention_fused(g_out: Any, q: Any, k: Any, v: Any, mask: Any, out: Any, lse: Any, causal: bool, seed: int, call: int,
                      scale: float, drop: float, needs: Any) -> tuple[Any, ...]:  # fmt: skip
-    if mask is not None and needs[3]:
-        raise NotImplementedError("[scaled_dot_product_attention] the gradient of a mask is not available; detach it")
-    dq, dk, dv = attention_backward(g_out, q, k, v, mask, out, lse, causal=causal, seed=seed, call=call, scale=scale, drop=drop)
-    return dq, dk, dv, None
+    wanted = mask is not None and needs[3]
+    dq, dk, dv, dmask = attention_backward(g_out, q, k, v, mask, out, lse, causal=causal, seed=seed, call=call, scale=scale,
+                                           drop=drop, mask_grad=wanted)  # fmt: skip
+    return dq, dk, dv, dmask if wanted else None
 
 
 attention_op = op(
@@ -72,8 +74,9 @@ attention_op = op(
 
 packed_attention_backward = op(
     "packed_attention_backward(grad, qkv, mask: raw?, out, lse, *, heads: int, causal: bool, seed: int, call: int, scale: float, "
-    "drop: float) -> dqkv", shape=lambda g, qkv, *rest: qkv, kernel="packed_attention_backward", function=False,
-    doc="Gradient of packed_attention_op.")  # fmt: skip
+    "drop: float, mask_grad: bool) -> dqkv, dmask", kernel="packed_attention_backward", function=False,
+    shape=lambda g, qkv, mask, out, lse, *rest: (qkv, (*lse, lse[2]) if rest[-1] else (0,)),
+    doc="Gradient of packed_attention_op; that of the mask, (B, heads, T, T), when it is wanted.")  # fmt: skip
 
 
 def _parts(x: Any, heads: int, parts: int) -> list[Any]:
@@ -85,16 +88,16 @@ def _parts(x: Any, heads: int, parts: int) -> list[Any]:
 
 def _packed_vjp(g_out: Any, qkv: Any, mask: Any, heads: int, causal: bool, scale: float, drop: float) -> tuple[Any, ...]:
     q, k, v = _parts(qkv, heads, 3)
-    grads = _attention_vjp(_parts(g_out, heads, 1)[0], q, k, v, mask, causal, scale, drop)[:3]
-    return stack([x.transpose(1, 2) for x in grads], 2).reshape(qkv.shape), None
+    *grads, dmask = _attention_vjp(_parts(g_out, heads, 1)[0], q, k, v, mask, causal, scale, drop)
+    return stack([x.transpose(1, 2) for x in grads], 2).reshape(qkv.shape), dmask
 
 
 def _packed_fused(g_out: Any, qkv: Any, mask: Any, out: Any, lse: Any, heads: int, causal: bool, seed: int, call: int,
                   scale: float, drop: float, needs: Any) -> tuple[Any, ...]:  # fmt: skip
-    if mask is not None and needs[1]:
-        raise NotImplementedError("[scaled_dot_product_attention] the gradient of a mask is not available; detach it")
-    return packed_attention_backward(g_out, qkv, mask, out, lse, heads=heads, causal=causal, seed=seed, call=call, scale=scale,
-                                     drop=drop), None  # fmt: skip
+    wanted = mask is not None and needs[1]
+    dqkv, dmask = packed_attention_backward(g_out, qkv, mask, out, lse, heads=heads, causal=causal, seed=seed, call=call,
+                                            scale=scale, drop=drop, mask_grad=wanted)  # fmt: skip
+    return dqkv, dmask if wanted else None
 
 
 packed_attention_op = op(

@@ -179,6 +179,19 @@ twin("log", "input", lambda np, a: np.log(a), lambda g, input: g / bar(input))
 twin("sqrt", "input", lambda np, a: np.sqrt(a), lambda g, out: g / bar(2 * out))
 twin("sin", "input", lambda np, a: np.sin(a), lambda g, input: g * bar(input.cos()))
 twin("cos", "input", lambda np, a: np.cos(a), lambda g, input: -g * bar(input.sin()))
+for _name, _slope in {
+    "tan": lambda g, out: g * bar(1 + out * out), "asin": lambda g, input: g / bar((1 - input * input).sqrt()),
+    "acos": lambda g, input: -g / bar((1 - input * input).sqrt()), "atan": lambda g, input: g / bar(1 + input * input),
+    "sinh": lambda g, input: g * bar(input.cosh()), "cosh": lambda g, input: g * bar(input.sinh()),
+    "tanh": lambda g, out: g * bar(1 - out * out), "asinh": lambda g, input: g / bar((1 + input * input).sqrt()),
+    "acosh": lambda g, input: g / bar((input - 1).sqrt() * (input + 1).sqrt()),
+    "atanh": lambda g, input: g / bar(1 - input * input), "expm1": lambda g, out: g * bar(out + 1),
+    "log1p": lambda g, input: g / bar(1 + input), "log2": lambda g, input: g / bar(input * math.log(2)),
+    "log10": lambda g, input: g / bar(input * math.log(10)), "exp2": lambda g, out: g * bar(out * math.log(2)),
+    "rsqrt": lambda g, out: -g * bar(out * out * out / 2)}.items():  # fmt: skip
+    _numpy = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh"}
+    _called = _numpy.get(_name, _name)
+    twin(_name, "input", (lambda np, a: 1 / np.sqrt(a)) if _name == "rsqrt" else lambda np, a, _f=_called: getattr(np, _f)(a), _slope)
 twin("pow", "input, exponent", lambda np, a, p: np.power(a, p),
      (lambda g, input, exponent: g * bar(exponent * input ** (exponent - 1)),
       lambda g, input, out: g * bar(out * input.log())))  # fmt: skip

@@ -53,7 +53,7 @@ def lapack(name: str, fn: Callable[..., Any], *xs: Any) -> Any:
         except np.linalg.LinAlgError as error:
             raise LinAlgError(f"[linalg.{name}] {error}") from None
     one = isinstance(made, np.ndarray | np.generic)
-    tensors = tuple(from_array(np.ascontiguousarray(m)) for m in ((made,) if one else made))
+    tensors = tuple(from_array(np.asarray(m, order="C")) for m in ((made,) if one else made))
     return tensors[0] if one else tensors
 
 

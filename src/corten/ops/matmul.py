@@ -83,6 +83,7 @@ exact_matmul = op(
          lambda g, input: exact_matmul(transpose(input, -2, -1).conj(), g)),
     doc="Matrix product of integers or complex numbers, by NumPy.",
 )  # fmt: skip
+core.REGISTRY["matmul_op_complex"] = exact_matmul  # what a product of matrices is for complex ones
 
 
 @function(method=True)

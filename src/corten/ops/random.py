@@ -70,6 +70,8 @@ class Generator:
 
     def next_call(self) -> tuple[int, int]:
         """Seed and number of the next call, for a kernel."""
+        if refusing and threading.get_ident() in refusing:
+            raise RandomnessError("[vmap] the function draws random numbers; expected randomness='different' or 'same'")
         with self._lock:
             self._calls += 1
             return signed(self._seed), self._calls
@@ -90,6 +92,14 @@ def signed(n: int) -> int:
 
 
 default_generator = Generator()
+
+#: threads in which nothing may be drawn: they are inside of a vmap with randomness='error'
+refusing: list[int] = []
+
+
+class RandomnessError(RuntimeError):
+    """Random numbers were drawn where they must not be."""
+
 
 
 @function

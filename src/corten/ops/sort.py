@@ -434,18 +434,36 @@ def searchsorted(sorted_sequence: Any, input: Any, *, out_int32: bool = False, r
                            "a vector or the same leading dimensions")  # fmt: skip
     if sorter is not None:
         seq = picked(seq, sorter, -1)
-    found = search_op(ordered_real(seq), ordered_real(values), right)
+    if large(seq) or large(values):
+        found = search_integers(seq, values, right)
+    else:
+        found = search_op(ordered_real(seq), ordered_real(values), right)
     made = found.to(INT32) if out_int32 else found
     return made if out is None else write_out("searchsorted", out, made)
 
 
+def large(x: Any) -> bool:
+    """Whether there are integers that float64 cannot tell apart."""
+    return x.dtype is INT64 and x.numel() > 0 and max(-int(FUNCTIONS["amin"](x, ())), int(FUNCTIONS["amax"](x, ()))) > 2**53
+
+
 def ordered_real(x: Any) -> Any:
     """Integers as float64, exact up to 2^53."""
-    if x.is_floating_point():
-        return x.detach()
-    if x.dtype is INT64 and x.numel() and int(FUNCTIONS["amax"](x.abs(), ())) > 2**53:
-        raise RuntimeError("[searchsorted] integers beyond 2^53 are not supported")
-    return x.to(FLOAT64)
+    return x.detach() if x.is_floating_point() else x.to(FLOAT64)
+
+
+def search_integers(seq: Any, values: Any, right: bool) -> Any:
+    """What ``search`` gives, for integers of any size."""
+    import numpy as np
+
+    if seq.is_floating_point() or values.is_floating_point():
+        raise RuntimeError(f"[searchsorted] got {seq.dtype} and {values.dtype}, expected one dtype for integers beyond 2^53")
+    side: Any = "right" if right else "left"
+    rows, wanted = as_array(seq).reshape(-1, seq.shape[-1]), as_array(values)
+    if seq.ndim == 1:
+        return from_array(np.asarray(np.searchsorted(rows[0], wanted, side)))
+    found = [np.searchsorted(r, w, side) for r, w in zip(rows, wanted.reshape(len(rows), -1), strict=True)]
+    return from_array(np.stack(found).reshape(wanted.shape))
 
 
 @composite(method=False)

@@ -14,7 +14,7 @@ import numpy as np
 
 import corten
 from corten._core import core
-from corten.train import gradients
+from corten.nn.utils.clip_grad import clip_grad_norm_, clip_grad_value_
 from corten.train.callback import Callback, Record, figure_of
 from corten.train.checkpoint import Checkpoint, architecture, check_architecture, read_checkpoint
 from corten.train.errors import DivergedError
@@ -185,6 +185,10 @@ class Trainer:
             raise ValueError("[Trainer] fit needs an optimizer")
         if epochs < 1:
             raise ValueError(f"[Trainer] got epochs {epochs}, expected a positive int")
+        if getattr(self.optimizer, "needs_closure", False) and (self.accumulate > 1 or self.precision != "float32"):
+            raise ValueError(f"[Trainer] got accumulate={self.accumulate} and precision={self.precision!r} with "
+                             f"{type(self.optimizer).__name__}, which computes each step's loss several times: expected 1 and "
+                             "'float32'")  # fmt: skip
         self._reset()
         self.loader, self.valid, self.epochs = train, valid, epochs
         self._storage = MixedStorage(self.model) if self.precision == "bfloat16" else None
@@ -266,6 +270,7 @@ class Trainer:
         plain = accumulate == 1 and storage is None and self.clip_norm is None and self.clip_value is None
         scheduler = self.scheduler if self.schedule == "step" else None
         beside = bool(hooks) or storage is not None or scheduler is not None
+        closure = getattr(optimizer, "needs_closure", False)
         model.train()
         batches = iter(self.loader)
         if self.batches and not hasattr(self.loader, "load_state_dict"):  # a plain iterable: pass over what was done
@@ -275,6 +280,12 @@ class Trainer:
         if storage is not None:
             model.zero_grad()
         for batch in batches:
+            if closure:
+                self.loss_sum += self._by_closure(compute, batch)
+                self.batches += 1
+                self.steps += 1
+                self._after_step(hooks, scheduler)
+                continue
             loss = compute(model, batch)[0]
             value = loss.item()
             if value - value != 0.0:  # infinite or NaN
@@ -317,11 +328,31 @@ class Trainer:
         """Average the gradients of some batches, and limit them."""
         params = [p for group in self.optimizer.param_groups for p in group["params"]]
         if batches > 1:
-            gradients.scale(params, 1.0 / batches)
+            for p in params:
+                if p.grad is not None:
+                    p.grad.detach().mul_(1.0 / batches)
         if self.clip_norm is not None:
-            gradients.clip_norm(params, self.clip_norm)
+            clip_grad_norm_(params, self.clip_norm)
         if self.clip_value is not None:
-            gradients.clip_value(params, self.clip_value)
+            clip_grad_value_(params, self.clip_value)
+
+    def _by_closure(self, compute: Forward, batch: Any) -> float:
+        """A step of an optimizer that asks for loss and gradient several times, such as LBFGS; the first loss."""
+        first: list[float] = []
+
+        def closure() -> Any:
+            self.optimizer.zero_grad()
+            loss = compute(self.model, batch)[0]
+            if not first:
+                first.append(loss.item())
+                if not math.isfinite(first[0]):
+                    raise DivergedError(self._diverged(first[0]))
+            loss.backward()
+            self._prepare(1)
+            return loss
+
+        self.optimizer.step(closure)
+        return first[0]
 
     def _diverged(self, value: float) -> str:
         kept = next((c.newest for c in self.callbacks if isinstance(c, Checkpoint) and c.newest is not None), None)

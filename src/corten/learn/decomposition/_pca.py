@@ -71,15 +71,24 @@ class PCA(CentredProjection, from_sklearn("decomposition.PCA")):
         if not m.finite():
             assert_all_finite(X, input_name="X", estimator_name=type(self).__name__)
         self.mean_ = m.x_mean.astype(X.dtype)
+        covariance = m.xx / (n - 1)
+        total = np.trace(covariance)
+        few = 1.0 <= n_components < p / 4  # then the largest eigenvalues alone are cheaper than all
         with serial_blas():
-            values, vectors = linalg.eigh(m.xx / (n - 1), overwrite_a=True, driver="evd")
+            values, vectors = (
+                linalg.eigh(covariance, overwrite_a=True, driver="evr", subset_by_index=[p - int(n_components), p - 1])
+                if few
+                else linalg.eigh(covariance, overwrite_a=True, driver="evd")
+            )
         values = np.maximum(values[::-1], 0.0)
         _, components = svd_flip(None, np.ascontiguousarray(vectors[:, ::-1].T), u_based_decision=False)
-        ratio = values / values.sum()
+        ratio = values / (total if few else values.sum())
         if 0 < n_components < 1.0:
             n_components = int(np.searchsorted(np.cumsum(ratio), n_components, side="right")) + 1
-        rest = values[n_components:] if n_components < min(n, p) else None
-        self.noise_variance_ = 0.0 if rest is None else X.dtype.type(rest.mean())
+        self.noise_variance_ = 0.0
+        if n_components < min(n, p):
+            rest = max(total - values.sum(), 0.0) if few else values[n_components:].sum()
+            self.noise_variance_ = X.dtype.type(rest / (p - n_components))
         self.n_samples_, self.n_components_ = n, n_components
         self.components_ = components[:n_components].astype(X.dtype)
         self.explained_variance_ = values[:n_components].astype(X.dtype)

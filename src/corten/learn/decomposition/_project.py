@@ -10,10 +10,12 @@ from corten.learn._base import (
     get_config,
     issparse,
     plain_rows,
+    serial_blas,
     validate_data,
 )
 from corten.learn.linear_model._kernels import row_predict
 from corten.learn.linear_model._predict import linear_scores
+from corten.learn.linear_model._thin import times, transposed_times
 
 _NARROW = 24  # up to so many components the native scores kernel is bound by memory, beyond BLAS is faster
 
@@ -88,15 +90,20 @@ def randomized_svd(X, mean, rank, *, oversamples, n_iter, normalizer, random_sta
     size = rank + oversamples
     if n_iter == "auto":
         n_iter = 7 if rank < 0.1 * min(n, p) else 4
-    if n < p:
-        return _wide(X, mean, rank, size, n_iter, normalizer, random_state)
+    find = _wide if n < p else _tall
+    with serial_blas():  # factorisations of few columns, between native products
+        return find(X, mean, rank, size, n_iter, normalizer, random_state)
+
+
+def _tall(X, mean, rank, size, n_iter, normalizer, random_state):
+    p = X.shape[1]
     Q = check_random_state(random_state).normal(size=(p, size)).astype(X.dtype, copy=False)
     normalize = _normalizer(normalizer, n_iter)
     for _ in range(n_iter):
-        Q = normalize(_times(X, mean, Q))
-        Q = normalize(_transposed_times(X, mean, Q))
-    Q = linalg.qr(_times(X, mean, Q), mode="economic", check_finite=False)[0]
-    U, s, Vt = linalg.svd(_transposed_times(X, mean, Q).T, full_matrices=False, check_finite=False)
+        Q = normalize(times(X, mean, Q))
+        Q = normalize(transposed_times(X, mean, Q))
+    Q = linalg.qr(times(X, mean, Q), mode="economic", check_finite=False)[0]
+    U, s, Vt = linalg.svd(transposed_times(X, mean, Q).T, full_matrices=False, check_finite=False)
     return (Q @ U)[:, :rank], s[:rank], Vt[:rank]
 
 
@@ -104,37 +111,11 @@ def _wide(X, mean, rank, size, n_iter, normalizer, random_state):
     Q = check_random_state(random_state).normal(size=(X.shape[0], size)).astype(X.dtype, copy=False)
     normalize = _normalizer(normalizer, n_iter)
     for _ in range(n_iter):
-        Q = normalize(_transposed_times(X, mean, Q))
-        Q = normalize(_times(X, mean, Q))
-    Q = linalg.qr(_transposed_times(X, mean, Q), mode="economic", check_finite=False)[0]
-    U, s, Vt = linalg.svd(_times(X, mean, Q).T, full_matrices=False, check_finite=False)
+        Q = normalize(transposed_times(X, mean, Q))
+        Q = normalize(times(X, mean, Q))
+    Q = linalg.qr(transposed_times(X, mean, Q), mode="economic", check_finite=False)[0]
+    U, s, Vt = linalg.svd(times(X, mean, Q).T, full_matrices=False, check_finite=False)
     return Vt[:rank].T, s[:rank], (Q @ U)[:, :rank].T
-
-
-# Products go through SciPy's BLAS, as the factorisations do: NumPy has a BLAS of its own, whose threads would still
-# spin.
-def _times(X, mean, Q):
-    if issparse(X):
-        Y = X @ Q
-    elif X.flags.c_contiguous:
-        Y = linalg.get_blas_funcs("gemm", (X, Q))(1.0, X.T, Q, trans_a=1)
-    else:
-        Y = linalg.get_blas_funcs("gemm", (X, Q))(1.0, X, Q)
-    if mean is not None:
-        Y -= mean @ Q
-    return Y
-
-
-def _transposed_times(X, mean, Q):
-    if issparse(X):
-        Y = X.T @ Q
-    elif X.flags.c_contiguous:
-        Y = linalg.get_blas_funcs("gemm", (X, Q))(1.0, X.T, Q)
-    else:
-        Y = linalg.get_blas_funcs("gemm", (X, Q))(1.0, X, Q, trans_a=1)
-    if mean is not None:
-        Y -= np.outer(mean, Q.sum(axis=0))
-    return Y
 
 
 def _normalizer(name, n_iter):

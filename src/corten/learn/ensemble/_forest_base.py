@@ -220,7 +220,7 @@ class BaseForest(MultiOutputMixin, Estimator):
             tree.n_features_in_, tree.n_outputs_, tree.max_features_ = X.shape[1], self.n_outputs_, max_features
             if classifier:
                 tree.classes_, tree.n_classes_ = [np.arange(k, dtype=np.float64) for k in n_classes], n_classes
-            tree._take(nodes, value, n_classes)
+            tree._take(nodes, value, None, n_classes)
             trees[i] = tree
             done[0] += 1
             progress.step(done[0])

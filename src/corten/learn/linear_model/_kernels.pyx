@@ -16,6 +16,14 @@ cdef extern from "include/learn/gram.h":
         void (*gram)(double *G, void *X, int64_t x_row, void *Y, int64_t y_row, void *w, void *shift, int64_t n,
                      int64_t p, int64_t t, void *work) noexcept nogil
 
+cdef extern from "include/learn/thin.h":
+    ctypedef struct ct_thin_api:
+        int64_t (*work)(int64_t n, int64_t p, int64_t K) noexcept nogil
+        void (*times)(void *Y, void *X, int64_t x_row, void *Q, void *offset, int64_t n, int64_t p, int64_t K,
+                      void *work) noexcept nogil
+        void (*transposed_times)(void *Z, void *X, int64_t x_row, void *Y, void *mean, void *sums, int64_t n, int64_t p,
+                                 int64_t K, void *work) noexcept nogil
+
 cdef extern from "include/learn/glm.h":
     ctypedef struct ct_glm_api:
         void (*scores)(void *S, int64_t s_row, void *X, int64_t x_row, void *W, int64_t w_row, void *b, int link,
@@ -94,6 +102,35 @@ def gram(X, Y, weights, shift):
     with nogil:
         api.gram(g, x, x_row, y, y_row, w, s, n, p, t, space)
     return G
+
+
+def thin_times(X, Q, offset):
+    """X Q - offset, (n, K), for X (n, p) with unit column stride and contiguous Q (p, K) and offset (K,)."""
+    return thin(X, Q, offset, None)
+
+
+def thin_transposed_times(X, Y, mean, sums):
+    """X^T Y - mean sums^T, (p, K), for X (n, p) with unit column stride and contiguous Y (n, K), mean (p,), sums (K,)."""
+    return thin(X, Y, mean, sums)
+
+
+cdef thin(X, B, first, second):
+    cdef const ct_thin_api *api = <const ct_thin_api *>find_api(b"thin", dtype_of(X))
+    cdef int64_t n = X.shape[0], p = X.shape[1], K = B.shape[1], x_row = row_stride(X)
+    out = np.empty((n if second is None else p, K), dtype=X.dtype)
+    work = np.empty(api.work(n, p, K), dtype=np.uint8)
+    cdef void *o = address(out)
+    cdef void *x = address(X)
+    cdef void *b = address(B)
+    cdef void *u = address(first)
+    cdef void *v = address(second)
+    cdef void *space = address(work)
+    with nogil:
+        if v == NULL:
+            api.times(o, x, x_row, b, u, n, p, K, space)
+        else:
+            api.transposed_times(o, x, x_row, b, u, v, n, p, K, space)
+    return out
 
 
 def scores(X, W, b, int link=0):

@@ -25,10 +25,11 @@ from corten.learn._base import (
 from corten.learn.linear_model._kernels import LogLoss, gram, link, row_predict
 from corten.learn.linear_model._moments import unit_columns
 from corten.learn.linear_model._predict import LinearDecision, _rows_function
+from corten.learn.linear_model._thin import times, transposed_times
 
 __all__ = ["LogisticRegression"]
 
-_SOLVERS = ("lbfgs", "newton-cholesky", "saga")
+_SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga")
 
 
 class _Objective:
@@ -76,6 +77,19 @@ class _Objective:
                 H[:, j, :, j] += 1.0 / K
         return H.reshape(K * size, K * size)
 
+    def hessian_times(self, P, direction):
+        """The Hessian at the probabilities P times a direction, (K (p + 1),), from two passes over X."""
+        V, v = self.split(direction)
+        U = times(self.X, None, np.ascontiguousarray(V.T, dtype=P.dtype)) + v.astype(P.dtype)
+        U = P * (U - (P * U).sum(axis=1, keepdims=True)) if self.K > 1 else P * (1 - P) * U
+        if self.weights is not None:
+            U *= self.weights[:, None]
+        out = np.empty(self.shape)
+        out[:, : self.p] = transposed_times(self.X, None, U).T / self.total + self.l2 * V
+        if self.fit_intercept:
+            out[:, self.p] = U.sum(axis=0, dtype=np.float64) / self.total
+        return out.ravel()
+
     def _weighted_gram(self, h, zero):
         """(p + 1, p + 1) products of the columns of [X, 1] with weights h."""
         if not issparse(self.X):
@@ -88,15 +102,40 @@ class _Objective:
         return G
 
 
-def _newton(objective, coef, tol, max_iter, progress):
-    """Newton's method with Cholesky and backtracking; returns (coef, iterations, converged)."""
+def _by_cholesky(objective, P, gradient):
+    """Newton's step."""
+    return -linalg.cho_solve(linalg.cho_factor(objective.hessian(P), overwrite_a=True), gradient)
+
+
+def _by_conjugate_gradients(objective, P, gradient):
+    """Newton's step as far as it pays (Nocedal, Wright: Numerical Optimization, 2006, algorithm 7.1)."""
+    size = float(np.linalg.norm(gradient))
+    enough = min(0.5, np.sqrt(size)) * size
+    step, residual, direction = np.zeros_like(gradient), gradient.copy(), -gradient
+    square = size * size
+    for _ in range(20 * len(gradient)):
+        curved = objective.hessian_times(P, direction)
+        curvature = float(direction @ curved)
+        if curvature <= 16 * np.finfo(np.float64).eps * float(direction @ direction):
+            break  # flat, as along a constant added to all classes
+        length = square / curvature
+        step += length * direction
+        residual += length * curved
+        before, square = square, float(residual @ residual)
+        if np.sqrt(square) <= enough:
+            break
+        direction = square / before * direction - residual
+    return step if step.any() else -gradient
+
+
+def _newton(objective, coef, tol, max_iter, progress, find_step):
+    """Newton's method with backtracking; returns (coef, iterations, converged)."""
     P = np.empty((objective.n, objective.K), dtype=objective.loss.dtype)
     value, gradient = objective(coef, P)
     for iteration in range(max_iter):
         if np.abs(gradient).max() <= tol:
             return coef, iteration, True
-        factor = linalg.cho_factor(objective.hessian(P), overwrite_a=True)
-        step = -linalg.cho_solve(factor, gradient)
+        step = find_step(objective, P, gradient)
         slope = float(gradient @ step)
         if not np.isfinite(slope) or slope >= 0:
             raise linalg.LinAlgError("no descent direction")
@@ -187,11 +226,11 @@ class LogisticRegression(LinearDecision, from_sklearn("linear_model.LogisticRegr
     penalty, C, l1_ratio, dual, tol, fit_intercept, intercept_scaling, class_weight, random_state, max_iter, verbose, \
 warm_start, n_jobs
         As in :class:`sklearn.linear_model.LogisticRegression`.
-    solver : {"lbfgs", "newton-cholesky", "saga"}
-        "lbfgs" takes l2 or no penalty; "newton-cholesky" too; "saga" takes every penalty and reaches
-        SAGA's optimum by orthant-wise L-BFGS on full passes, so ``random_state`` has no influence and ``tol``
-        bounds the
-        largest element of the (pseudo-)gradient. The others raise :class:`UnsupportedSetting`.
+    solver : {"lbfgs", "newton-cg", "newton-cholesky", "sag", "saga"}
+        "lbfgs", "newton-cg" and "newton-cholesky" take l2 or no penalty. "sag" (l2 or none) and "saga" (every penalty)
+        reach the optimum of these methods by L-BFGS, orthant-wise with l1, on full passes: ``random_state`` has no
+        influence and ``tol`` bounds the largest element of the (pseudo-)gradient. "liblinear", which also penalises
+        the intercept and fits one class against the rest, raises :class:`UnsupportedSetting`.
 
     Attributes
     ----------
@@ -302,7 +341,7 @@ warm_start, n_jobs
                 stacklevel=4,
             )
         if self.solver not in _SOLVERS:
-            raise UnsupportedSetting(self, "solver", self.solver, "'lbfgs', 'newton-cholesky' or 'saga'")
+            raise UnsupportedSetting(self, "solver", self.solver, "'lbfgs', 'newton-cg', 'newton-cholesky', 'sag' or 'saga'")
         if self.penalty is None and self.C != 1.0:
             warnings.warn("Setting penalty=None will ignore the C and l1_ratio parameters", stacklevel=4)
         return penalty, np.inf if penalty is None else self.C
@@ -322,17 +361,18 @@ warm_start, n_jobs
         if self.solver == "saga" and l1 > 0:
             coef, n_iter, good = _orthant_wise(objective, start, l1, self.tol, self.max_iter, progress)
             return coef, n_iter, None if good else "The max_iter was reached which means the coef_ did not converge"
-        if self.solver == "newton-cholesky":
+        if self.solver.startswith("newton"):
+            find_step = _by_cholesky if self.solver == "newton-cholesky" else _by_conjugate_gradients
             try:
-                coef, n_iter, good = _newton(objective, start, self.tol, self.max_iter, progress)
+                coef, n_iter, good = _newton(objective, start, self.tol, self.max_iter, progress, find_step)
             except linalg.LinAlgError as error:
                 warnings.warn(
-                    f"[LogisticRegression] Newton-Cholesky stopped ({error}); going on with lbfgs",
+                    f"[LogisticRegression] {self.solver} stopped ({error}); going on with lbfgs",
                     linalg.LinAlgWarning,
                     stacklevel=4,
                 )
             else:
-                return coef, n_iter, None if good else f"newton-cholesky did not converge in {self.max_iter} iterations"
+                return coef, n_iter, None if good else f"{self.solver} did not converge in {self.max_iter} iterations"
         if self.max_iter == 0:
             return start, 0, ran_out.format(0)
         done = 0

@@ -6,7 +6,7 @@ import numpy as np
 
 from corten.learn.linear_model._kernels import gram
 
-_SAMPLE = 1024
+_SAMPLE = 256
 
 
 @dataclass

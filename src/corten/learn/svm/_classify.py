@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import combinations
 from numbers import Real
 
 import numpy as np
@@ -79,30 +80,29 @@ class _BaseSVC(ClassifierMixin, BaseKernelMachine):
         probabilities = self.probability is True
         prob_a, prob_b = [], []
         random = np.random.RandomState(seed)
-        for i in range(k):
-            for j in range(i + 1, k):
-                if not (sizes[i] and sizes[j]):  # a class without weight: that machine always says the other
-                    rho.append(0.0)
-                    iterations.append(0)
-                    prob_a.append(0.0)
-                    prob_b.append(0.0)
-                    continue
-                index = np.concatenate([members[i], members[j]])
-                sign = np.r_[np.ones(sizes[i]), -np.ones(sizes[j])]
-                factor = np.r_[
-                    weight[members[i]] * self._class_factor(i), weight[members[j]] * self._class_factor(j)
-                ]
-                part = self._subset(X, index)
-                if probabilities:
-                    a, b = self._platt(part, sign, factor, random)
-                    prob_a.append(a)
-                    prob_b.append(b)
-                found = self._pair(part, sign, factor)
-                coef[j - 1, starts[i] : starts[i + 1]] = found.coef[: sizes[i]]
-                coef[i, starts[j] : starts[j + 1]] = found.coef[sizes[i] :]
-                rho.append(found.rho)
-                iterations.append(found.n_iter)
-                converged &= found.converged
+        for i, j in combinations(range(k), 2):
+            if not (sizes[i] and sizes[j]):  # a class without weight: that machine always says the other
+                rho.append(0.0)
+                iterations.append(0)
+                prob_a.append(0.0)
+                prob_b.append(0.0)
+                continue
+            index = np.concatenate([members[i], members[j]])
+            sign = np.r_[np.ones(sizes[i]), -np.ones(sizes[j])]
+            factor = np.r_[
+                weight[members[i]] * self._class_factor(i), weight[members[j]] * self._class_factor(j)
+            ]
+            part = self._subset(X, index)
+            if probabilities:
+                a, b = self._platt(part, sign, factor, random)
+                prob_a.append(a)
+                prob_b.append(b)
+            found = self._pair(part, sign, factor)
+            coef[j - 1, starts[i] : starts[i + 1]] = found.coef[: sizes[i]]
+            coef[i, starts[j] : starts[j + 1]] = found.coef[sizes[i] :]
+            rho.append(found.rho)
+            iterations.append(found.n_iter)
+            converged &= found.converged
         used = np.flatnonzero((coef != 0).any(axis=0))
         counts = [int(np.count_nonzero((used >= starts[c]) & (used < starts[c + 1]))) for c in range(k)]
         self._keep(X, order[used], counts, coef[:, used], rho)
@@ -146,11 +146,8 @@ class _BaseSVC(ClassifierMixin, BaseKernelMachine):
         values = np.empty((num_samples(X), k * (k - 1) // 2))
         for rows, kernel in self._kernel_blocks(X):
             sums = [kernel[:, ends[c] : ends[c + 1]] @ coef[:, ends[c] : ends[c + 1]].T for c in range(k)]
-            pair = 0
-            for i in range(k):
-                for j in range(i + 1, k):
-                    values[rows, pair] = sums[i][:, j - 1] + sums[j][:, i] + self._intercept_[pair]
-                    pair += 1
+            for pair, (i, j) in enumerate(combinations(range(k), 2)):
+                values[rows, pair] = sums[i][:, j - 1] + sums[j][:, i] + self._intercept_[pair]
         return values
 
     def decision_function(self, X):
@@ -172,15 +169,11 @@ class _BaseSVC(ClassifierMixin, BaseKernelMachine):
             return values
         k = len(self.classes_)
         votes, sums = np.zeros((len(values), k)), np.zeros((len(values), k))
-        pair = 0
-        for i in range(k):
-            for j in range(i + 1, k):
-                value = values[:, pair]
-                sums[:, i] += value
-                sums[:, j] -= value
-                votes[:, i] += value >= 0
-                votes[:, j] += value < 0
-                pair += 1
+        for value, (i, j) in zip(values.T, combinations(range(k), 2), strict=True):
+            sums[:, i] += value
+            sums[:, j] -= value
+            votes[:, i] += value >= 0
+            votes[:, j] += value < 0
         return votes + sums / (3 * (np.abs(sums) + 1))  # the sums, within a third, settle equal votes
 
     def predict(self, X):
@@ -193,13 +186,9 @@ class _BaseSVC(ClassifierMixin, BaseKernelMachine):
             return self.classes_[np.argmax(self.decision_function(X), axis=1)]
         values = self._pair_decisions(X)
         votes = np.zeros((len(values), k), dtype=np.int64)
-        pair = 0
-        for i in range(k):
-            for j in range(i + 1, k):
-                first = values[:, pair] > 0
-                votes[:, i] += first
-                votes[:, j] += ~first
-                pair += 1
+        for value, (i, j) in zip(values.T, combinations(range(k), 2), strict=True):
+            votes[:, i] += value > 0
+            votes[:, j] += value <= 0
         return self.classes_[np.argmax(votes, axis=1)]
 
     def _has_probability(self):
@@ -247,10 +236,9 @@ class _BaseSVC(ClassifierMixin, BaseKernelMachine):
         ends = np.concatenate([[0], np.cumsum(self._n_support)])
         coef, sv, k = self._dual_coef_, self.support_vectors_, len(self.classes_)
         found = []
-        for i in range(k):
-            for j in range(i + 1, k):
-                own, other = slice(ends[i], ends[i + 1]), slice(ends[j], ends[j + 1])
-                found.append(coef[[j - 1]][:, own] @ sv[own] + coef[[i]][:, other] @ sv[other])
+        for i, j in combinations(range(k), 2):
+            own, other = slice(ends[i], ends[i + 1]), slice(ends[j], ends[j + 1])
+            found.append(coef[[j - 1]][:, own] @ sv[own] + coef[[i]][:, other] @ sv[other])
         return sp.vstack(found).tocsr() if sp.issparse(found[0]) else np.vstack(found)
 
 
@@ -417,10 +405,8 @@ class NuSVC(_BaseSVC):
 
     def _check_members(self, members, weight):
         totals = [weight[m].sum() for m in members]
-        for i in range(len(totals)):
-            for j in range(i + 1, len(totals)):
-                if self.nu * (totals[i] + totals[j]) / 2 > min(totals[i], totals[j]):
-                    raise ValueError("specified nu is infeasible")
+        if any(self.nu * (a + b) / 2 > min(a, b) for a, b in combinations(totals, 2)):
+            raise ValueError("specified nu is infeasible")
 
     def _class_factor(self, c):
         return 1.0  # the programme knows the weights of samples alone

@@ -12,7 +12,20 @@ from ._machine import BaseKernelMachine, num_samples
 __all__ = ["SVR", "NuSVR", "OneClassSVM"]
 
 
-class SVR(RegressorMixin, BaseKernelMachine):
+class _Regression(RegressorMixin, BaseKernelMachine):
+    """What both regressors share: a strength C and one decision function, whose values are the predictions."""
+
+    _parameter_constraints: dict = {
+        **BaseKernelMachine._parameter_constraints,
+        "C": [Interval(Real, 0.0, None, closed="right")],
+    }
+
+    def predict(self, X):
+        """Predicted targets, shape (n_samples,)."""
+        return self._single_decision(X)
+
+
+class SVR(_Regression):
     """Support vector regression: errors below ``epsilon`` cost nothing, larger ones their excess.
 
     Parameters
@@ -38,8 +51,7 @@ class SVR(RegressorMixin, BaseKernelMachine):
     """
 
     _parameter_constraints: dict = {
-        **BaseKernelMachine._parameter_constraints,
-        "C": [Interval(Real, 0.0, None, closed="right")],
+        **_Regression._parameter_constraints,
         "epsilon": [Interval(Real, 0.0, None, closed="left")],
     }
 
@@ -63,12 +75,8 @@ class SVR(RegressorMixin, BaseKernelMachine):
         found = self._svr(self._subset(X, chosen), y[chosen], self.C * weight[chosen], self.epsilon)
         self._keep_single(X, chosen, found)
 
-    def predict(self, X):
-        """Predicted targets, shape (n_samples,)."""
-        return self._single_decision(X)
 
-
-class NuSVR(RegressorMixin, BaseKernelMachine):
+class NuSVR(_Regression):
     """Support vector regression where ``nu`` bounds the share of support vectors and finds the width of the tube.
 
     Parameters
@@ -92,8 +100,7 @@ class NuSVR(RegressorMixin, BaseKernelMachine):
     """
 
     _parameter_constraints: dict = {
-        **BaseKernelMachine._parameter_constraints,
-        "C": [Interval(Real, 0.0, None, closed="right")],
+        **_Regression._parameter_constraints,
         "nu": [Interval(Real, 0.0, 1.0, closed="right")],
     }
 
@@ -116,10 +123,6 @@ class NuSVR(RegressorMixin, BaseKernelMachine):
     def _fit_machines(self, X, y, weight, chosen, seed):
         found = self._nu_svr(self._subset(X, chosen), y[chosen], self.C * weight[chosen], self.nu)
         self._keep_single(X, chosen, found)
-
-    def predict(self, X):
-        """Predicted targets, shape (n_samples,)."""
-        return self._single_decision(X)
 
 
 class OneClassSVM(OutlierMixin, BaseKernelMachine):

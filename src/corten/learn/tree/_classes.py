@@ -11,7 +11,9 @@ from corten.learn._base import (
     Estimator,
     MultiOutputMixin,
     RegressorMixin,
+    StrOptions,
     UnsupportedSetting,
+    check_array,
     check_classification_targets,
     check_is_fitted,
     check_n_features,
@@ -32,6 +34,8 @@ __all__ = [
     "BaseDecisionTree", "DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier", "ExtraTreeRegressor",
 ]  # fmt: skip
 
+MOST_CATEGORIES = 256  # of a column
+_CATEGORICAL = {"categorical_features": ["array-like", StrOptions({"from_dtype"}), None]}
 _FRIEDMAN = (
     'Value `"friedman_mse"` for `criterion` is deprecated and will be removed in 1.11. It maps to `"squared_error"` as both '
     'were always equivalent. Use `criterion="squared_error"` to remove this warning.'
@@ -144,9 +148,13 @@ class BaseDecisionTree(MultiOutputMixin, Estimator):
 
     def _fit(self, X, y, sample_weight, check_input):
         random_state = check_random_state(self.random_state)
-        if check_input:
+        self._codes, self.is_categorical_ = None, self._categorical_columns(X)
+        if self.is_categorical_ is not None:
+            X, y = self._coded(X), check_array(y, ensure_2d=False, dtype=None)
+        elif check_input:
             X, y = validate_data(self, X, y, validate_separately=(
                 {"dtype": np.float32, "ensure_all_finite": False}, {"ensure_2d": False, "dtype": None}))  # fmt: skip
+        if check_input:
             check_finite(X, type(self).__name__)
         if self.criterion == "poisson":
             check_poisson_targets(y, "positive")
@@ -155,6 +163,7 @@ class BaseDecisionTree(MultiOutputMixin, Estimator):
         y = y.reshape(-1, 1) if y.ndim == 1 else y
         self.n_outputs_ = y.shape[1]
         check_supported(self, self.n_outputs_)
+        self._check_categories()
         class_weight, n_classes = None, None
         if is_classifier(self):
             check_classification_targets(y)
@@ -174,20 +183,49 @@ class BaseDecisionTree(MultiOutputMixin, Estimator):
         )
         monotonic = check_monotonic(self, X.shape[1], self.n_outputs_, n_classes)
         seed = random_state.randint(np.iinfo(np.int32).max)
-        grower = Grower(Ranks(X), y, n_classes, rules, monotonic)
-        nodes, value = grower.grow(seed, sample_weight)
-        self._take(nodes, value, n_classes)
+        grower = Grower(Ranks(X), y, n_classes, rules, monotonic, self.is_categorical_)
+        self._take(*grower.grow(seed, sample_weight), n_classes)
         return self
 
-    def _take(self, nodes, value, n_classes):
+    def _categorical_columns(self, X):
+        """Mask of the columns that hold categories, or None."""
+        wanted = getattr(self, "categorical_features", None)
+        return None if wanted is None else from_sklearn("utils.validation._check_categorical_features")(X, wanted)
+
+    def _coded(self, X):
+        """X as float32 with the categorical columns replaced by codes, which are learned in a fit."""
+        from corten.learn.ensemble._binning import CategoryCodes  # which imports this module
+
+        if self._codes is None:
+            self._codes = CategoryCodes(self.is_categorical_)
+            X = self._codes.fit_transform(self, X, MOST_CATEGORIES)
+        else:
+            X = self._codes.transform(self, X)
+        return check_array(X, dtype=np.float32, ensure_all_finite="allow-nan", estimator=self, input_name="X")
+
+    def _check_categories(self):
+        """ValueError for what categories cannot be combined with."""
+        if self.is_categorical_ is None:
+            return
+        if self.splitter != "best":
+            raise ValueError(f"[{type(self).__name__}] got splitter={self.splitter!r}, expected 'best' with categorical features")
+        if self.n_outputs_ > 1:
+            raise ValueError(f"[{type(self).__name__}] got {self.n_outputs_} outputs, expected one with categorical features")
+        if self.monotonic_cst is not None and np.any(np.asarray(self.monotonic_cst)[self.is_categorical_]):
+            raise ValueError("Categorical features cannot have monotonic constraints.")
+
+    def _take(self, nodes, value, sets, n_classes):
         """Makes the grown tree the fitted one."""
-        self.tree_ = Tree(nodes, value, self.n_features_in_, np.ones(self.n_outputs_) if n_classes is None else n_classes)
+        classes = np.ones(self.n_outputs_) if n_classes is None else n_classes
+        self.tree_ = Tree(nodes, value, self.n_features_in_, classes, sets)
         if n_classes is not None and self.n_outputs_ == 1:
             self.classes_, self.n_classes_ = self.classes_[0], self.n_classes_[0]
         if self.ccp_alpha > 0:
             self.tree_ = prune(self.tree_, self.ccp_alpha)
 
     def _rows(self, X, check_input=True):
+        if getattr(self, "_codes", None) is not None:
+            return self._coded(X)
         if check_input:
             X = validate_data(self, X, dtype=np.float32, reset=False, ensure_all_finite="allow-nan")
         else:
@@ -196,7 +234,7 @@ class BaseDecisionTree(MultiOutputMixin, Estimator):
 
     def _values(self, X, check_input=True):
         check_is_fitted(self)
-        if plain_rows(self, X):
+        if plain_rows(self, X) and getattr(self, "_codes", None) is None:
             out = self.tree_.walker.predict_row(X)
             if out is not None:
                 return out if self.n_outputs_ == 1 else out.reshape(1, self.n_outputs_, -1)
@@ -245,7 +283,7 @@ class BaseDecisionTree(MultiOutputMixin, Estimator):
         return self.tree_.compute_feature_importances()
 
     def _compile(self, method):
-        if self.n_outputs_ > 1 or method not in ("predict", "predict_proba"):
+        if self.n_outputs_ > 1 or method not in ("predict", "predict_proba") or getattr(self, "_codes", None) is not None:
             return None
         walker = self.tree_.walker
         if not is_classifier(self):
@@ -372,23 +410,30 @@ _SHARED_PARAMETERS = """criterion : {criteria}
         Minimal cost-complexity pruning after growing.
     monotonic_cst : array-like of -1, 0, 1 or None
         Constraint of each feature."""
+_CATEGORY_PARAMETER = """categorical_features : array-like of bool, int or str, "from_dtype" or None, default=None
+        Which columns hold categories (at most 256 each, of any type): a mask, indices, names, or those that a frame says
+        are categorical. Categories that the training rows lacked are treated as missing. With ``splitter="best"`` and
+        one output. scikit-learn's single trees have no such parameter; it means what it means for its gradient boosting."""
 
 
 class DecisionTreeClassifier(_TreeClassifier):
     """A decision tree for classes, as scikit-learn's, grown on ranked columns by several threads.
 
     The split search is exact: with all features it finds scikit-learn's tree wherever the best split is unique. The tree
-    is the same for any number of threads.
+    is the same for any number of threads. Categories are split into two sets: of two classes the best of all sets is
+    found, of more the best that separates any one class.
 
     Parameters
     ----------
     {shared}
     class_weight : dict, list of dict, "balanced" or None
+    {categories}
 
     Attributes
     ----------
     classes_, n_classes_, n_features_in_, n_outputs_, max_features_, feature_importances_
         As in scikit-learn.
+    is_categorical_ : ndarray of bool of shape (n_features,), or None
     tree_ : Tree
         The nodes as arrays.
 
@@ -404,9 +449,11 @@ class DecisionTreeClassifier(_TreeClassifier):
     array([[1., 0.]])
     """
 
+    _parameter_constraints = {**_TreeClassifier._parameter_constraints, **_CATEGORICAL}
+
     def __init__(self, *, criterion="gini", splitter="best", max_depth=None, min_samples_split=2, min_samples_leaf=1,
                  min_weight_fraction_leaf=0.0, max_features=None, random_state=None, max_leaf_nodes=None,
-                 min_impurity_decrease=0.0, class_weight=None, ccp_alpha=0.0, monotonic_cst=None):  # fmt: skip
+                 min_impurity_decrease=0.0, class_weight=None, ccp_alpha=0.0, monotonic_cst=None, categorical_features=None):  # fmt: skip
         self.criterion = criterion
         self.splitter = splitter
         self.max_depth = max_depth
@@ -420,6 +467,7 @@ class DecisionTreeClassifier(_TreeClassifier):
         self.class_weight = class_weight
         self.ccp_alpha = ccp_alpha
         self.monotonic_cst = monotonic_cst
+        self.categorical_features = categorical_features
 
 
 class ExtraTreeClassifier(_TreeClassifier):
@@ -467,14 +515,19 @@ class ExtraTreeClassifier(_TreeClassifier):
 class DecisionTreeRegressor(_TreeRegressor):
     """A decision tree for numbers, as scikit-learn's, grown on ranked columns by several threads.
 
+    Categories are split into two sets, for the squared error the best of all; for the other criteria the best cut of the
+    categories in the order of their means.
+
     Parameters
     ----------
     {shared}
+    {categories}
 
     Attributes
     ----------
     n_features_in_, n_outputs_, max_features_, feature_importances_
         As in scikit-learn.
+    is_categorical_ : ndarray of bool of shape (n_features,), or None
     tree_ : Tree
         The nodes as arrays.
 
@@ -489,9 +542,11 @@ class DecisionTreeRegressor(_TreeRegressor):
     array([3.])
     """
 
+    _parameter_constraints = {**_TreeRegressor._parameter_constraints, **_CATEGORICAL}
+
     def __init__(self, *, criterion="squared_error", splitter="best", max_depth=None, min_samples_split=2,
                  min_samples_leaf=1, min_weight_fraction_leaf=0.0, max_features=None, random_state=None,
-                 max_leaf_nodes=None, min_impurity_decrease=0.0, ccp_alpha=0.0, monotonic_cst=None):  # fmt: skip
+                 max_leaf_nodes=None, min_impurity_decrease=0.0, ccp_alpha=0.0, monotonic_cst=None, categorical_features=None):  # fmt: skip
         self.criterion = plain_criterion(criterion)
         self.splitter = splitter
         self.max_depth = max_depth
@@ -504,6 +559,7 @@ class DecisionTreeRegressor(_TreeRegressor):
         self.min_impurity_decrease = min_impurity_decrease
         self.ccp_alpha = ccp_alpha
         self.monotonic_cst = monotonic_cst
+        self.categorical_features = categorical_features
 
 
 class ExtraTreeRegressor(_TreeRegressor):
@@ -549,4 +605,5 @@ for _class, _criteria, _splitter in (
     (ExtraTreeRegressor, '{"squared_error", "absolute_error", "poisson"}, default="squared_error"', "random"),
 ):
     if _class.__doc__:
-        _class.__doc__ = _class.__doc__.replace("{shared}", _SHARED_PARAMETERS.format(criteria=_criteria, splitter=_splitter))
+        _shared = _SHARED_PARAMETERS.format(criteria=_criteria, splitter=_splitter)
+        _class.__doc__ = _class.__doc__.replace("{shared}", _shared).replace("{categories}", _CATEGORY_PARAMETER)

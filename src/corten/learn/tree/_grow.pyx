@@ -32,6 +32,9 @@ cdef extern from "include/learn/tree.h":
         const double *y
         const uint32_t *y_rank
         const int8_t *monotonic
+        const uint8_t *categorical
+    ctypedef struct tree_set:
+        uint32_t at[8]
     ctypedef struct tree_rules:
         int32_t criterion, random
         int64_t max_features, max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes
@@ -41,7 +44,7 @@ cdef extern from "include/learn/tree.h":
         double threshold, impurity, weight
         int64_t samples
         int32_t left, right, feature, depth
-        uint8_t missing_left
+        uint8_t missing_left, categorical
     ctypedef struct tree_watch:
         int (*poll)(void *ctx) noexcept nogil
         void *ctx
@@ -49,7 +52,7 @@ cdef extern from "include/learn/tree.h":
         int64_t (*work)(const tree_data *, const tree_rules *, int64_t, int) noexcept nogil
         int64_t (*grow)(const tree_data *, const tree_rules *, const double *, const uint16_t *, int, const tree_watch *,
                         void *) noexcept nogil
-        void (*collect)(const tree_data *, const void *, tree_node *, double *) noexcept nogil
+        void (*collect)(const tree_data *, const void *, tree_node *, double *, tree_set *) noexcept nogil
     ctypedef struct ct_tree_rank_api:
         int64_t (*work)(int64_t n) noexcept nogil
         int64_t (*rank)(int64_t, const float *, int64_t, uint32_t *, float *, void *) noexcept nogil
@@ -59,10 +62,11 @@ cdef extern from "include/learn/tree.h":
         int32_t left
     enum:
         TREE_MISSING_LEFT
+        TREE_CATEGORICAL
     ctypedef struct ct_tree_apply_api:
-        void (*apply)(const tree_step *, const int64_t *, int64_t, const float *, int64_t, int64_t, int64_t,
+        void (*apply)(const tree_step *, const tree_set *, const int64_t *, int64_t, const float *, int64_t, int64_t, int64_t,
                       int64_t *) noexcept nogil
-        void (*predict)(const tree_step *, const int64_t *, int64_t, const double *, int64_t, const float *, int64_t,
+        void (*predict)(const tree_step *, const tree_set *, const int64_t *, int64_t, const double *, int64_t, const float *, int64_t,
                         int64_t, int64_t, double, double *) noexcept nogil
 
 cdef const ct_tree_api *tree_api = <const ct_tree_api *>find_api(b"tree", 0)
@@ -70,9 +74,10 @@ cdef const ct_tree_rank_api *rank_api = <const ct_tree_rank_api *>find_api(b"tre
 cdef const ct_tree_apply_api *apply_api = <const ct_tree_apply_api *>find_api(b"tree_apply", 0)
 
 NODE = np.dtype({
-    "names": ["threshold", "impurity", "weight", "samples", "left", "right", "feature", "depth", "missing_left"],
-    "formats": ["f8", "f8", "f8", "i8", "i4", "i4", "i4", "i4", "u1"],
-    "offsets": [0, 8, 16, 24, 32, 36, 40, 44, 48],
+    "names": ["threshold", "impurity", "weight", "samples", "left", "right", "feature", "depth", "missing_left",
+              "categorical"],
+    "formats": ["f8", "f8", "f8", "i8", "i4", "i4", "i4", "i4", "u1", "u1"],
+    "offsets": [0, 8, 16, 24, 32, 36, 40, 44, 48, 49],
     "itemsize": sizeof(tree_node),
 })
 STEP = np.dtype({"names": ["threshold", "feature", "left"], "formats": ["f4", "i4", "i4"], "itemsize": sizeof(tree_step)})
@@ -215,6 +220,8 @@ cdef class Grower:
         criterion, random, max_features, max_depth, min_samples_split, min_samples_leaf, max_leaf_nodes (-1: none),
         min_weight_leaf, min_impurity_decrease.
     monotonic : ndarray of int8 or None
+    categorical : ndarray of bool or None
+        Columns whose values are the codes 0, 1, ... of categories, all of which occur.
     """
 
     cdef tree_data data
@@ -225,12 +232,13 @@ cdef class Grower:
     cdef int workers
     cdef void **work
 
-    def __init__(self, Ranks ranks, y, n_classes, dict rules, monotonic=None):
+    def __init__(self, Ranks ranks, y, n_classes, dict rules, monotonic=None, categorical=None):
         cdef const double[:, ::1] y_view = y
         cdef const int64_t[::1] first = ranks.first, classes
         cdef const float[::1] values = ranks.values
         cdef const uint8_t[::1] missing = ranks.missing
         cdef const int8_t[::1] mono
+        cdef const uint8_t[::1] kinds
         cdef const uint32_t[::1] order
         counts = np.ones(y.shape[1], np.int64) if n_classes is None else np.asarray(n_classes, np.int64)
         classes = counts
@@ -256,6 +264,10 @@ cdef class Grower:
             mono = np.ascontiguousarray(monotonic, np.int8)
             self.keep.append(mono)
             self.data.monotonic = &mono[0]
+        if categorical is not None:
+            kinds = np.ascontiguousarray(categorical, np.uint8)
+            self.keep.append(kinds)
+            self.data.categorical = &kinds[0]
         if self.rules.criterion == 3:
             order = np.unique(y[:, 0], return_inverse=True)[1].astype(np.uint32).ravel()
             self.keep.append(order)
@@ -264,12 +276,18 @@ cdef class Grower:
     cdef tuple collected(self, const void *work, int64_t count):
         nodes = np.empty(count, NODE)
         value = np.empty((count, self.data.outputs, self.data.classes))
+        sets = None
         cdef double[:, :, ::1] v = value
-        tree_api.collect(&self.data, work, <tree_node *><uintptr_t>nodes.ctypes.data, &v[0, 0, 0])
-        return nodes, value
+        cdef tree_set *to = NULL
+        if self.data.categorical != NULL:
+            sets = np.empty((count, 8), np.uint32)
+            to = <tree_set *><uintptr_t>sets.ctypes.data
+        tree_api.collect(&self.data, work, <tree_node *><uintptr_t>nodes.ctypes.data, &v[0, 0, 0], to)
+        return nodes, value, sets
 
     def grow(self, uint64_t seed, weight=None):
-        """One tree on all threads: arrays of nodes (dtype NODE) and of values (n_nodes, n_outputs, max_n_classes)."""
+        """One tree on all threads: arrays of nodes (dtype NODE), of values (n_nodes, n_outputs, max_n_classes), and of
+        the sets of categories that go left (n_nodes, 8), or None without categorical columns."""
         cdef tree_rules rules = self.rules
         cdef const double[::1] w
         cdef const double *weights = NULL
@@ -358,7 +376,7 @@ cdef void grow_one(void *ctx, int64_t chunk, int worker) noexcept with gil:
         with nogil:
             nodes = tree_api.grow(&self.data, &rules, weights, counts, 1, watch, work)
         if nodes >= 0:
-            self.finish(chunk, *self.collected(work, nodes))
+            self.finish(chunk, *self.collected(work, nodes)[:2])
     except BaseException as error:
         if self.watch.error is None:
             self.watch.error = error
@@ -374,19 +392,22 @@ cdef class Walker:
     ----------
     trees : list of (nodes, value)
         As :class:`Grower` makes them.
+    sets : ndarray of shape (n_nodes, 8), uint32, or None
+        What goes left at the categorical nodes of a single tree.
     scale : float
         Predictions are sums over trees divided by this.
     """
 
-    cdef readonly object steps, root, value, leaf_node
+    cdef readonly object steps, root, value, leaf_node, sets
     cdef readonly int64_t trees, width
     cdef readonly double scale
     cdef readonly tuple shape
     cdef const tree_step *c_steps
     cdef const int64_t *c_root
     cdef const double *c_value
+    cdef const tree_set *c_sets
 
-    def __init__(self, trees, scale=1.0):
+    def __init__(self, trees, scale=1.0, sets=None):
         cdef int64_t total = sum(nodes.shape[0] for nodes, _ in trees), at = 0, made, depth, leaves = 0, i
         cdef int64_t n_leaves = sum(int(np.count_nonzero(nodes["left"] < 0)) for nodes, _ in trees)
         cdef int64_t width = trees[0][1].shape[1] * trees[0][1].shape[2]
@@ -407,6 +428,7 @@ cdef class Walker:
         stack = np.empty(2 * deepest, np.int64)
         cdef int64_t[::1] pending = stack
         cdef int64_t place, source
+        cdef int32_t number
         cdef float t
         for i in range(len(trees)):
             nodes, from_value = trees[i]
@@ -431,6 +453,10 @@ cdef class Walker:
                     t = nextafterf(t, -INFINITY)
                 s[place].threshold = t
                 s[place].feature = node.feature | (TREE_MISSING_LEFT if node.missing_left else 0)
+                if node.categorical:
+                    number = <int32_t>source
+                    memcpy(&s[place].threshold, &number, 4)
+                    s[place].feature |= TREE_CATEGORICAL
                 s[place].left = <int32_t>made
                 pending[2 * depth], pending[2 * depth + 1] = node.right, made + 1
                 pending[2 * depth + 2], pending[2 * depth + 3] = node.left, made
@@ -438,6 +464,9 @@ cdef class Walker:
                 made += 2
             at = made
         self._set(steps, root, value, leaf_node, scale)
+        if sets is not None:
+            self.sets = np.ascontiguousarray(sets, np.uint32)
+            self.c_sets = <const tree_set *><uintptr_t>self.sets.ctypes.data
 
     def _set(self, steps, root, value, leaf_node, scale):
         cdef const int64_t[::1] root_view = root
@@ -455,11 +484,11 @@ cdef class Walker:
         cdef double[:, ::1] o = out
         if rows:
             if rows == 1:
-                apply_api.predict(self.c_steps, self.c_root, self.trees, self.c_value, self.width, &X[0, 0], rows, a, b,
+                apply_api.predict(self.c_steps, self.c_sets, self.c_root, self.trees, self.c_value, self.width, &X[0, 0], rows, a, b,
                                   self.scale, &o[0, 0])
             else:
                 with nogil:
-                    apply_api.predict(self.c_steps, self.c_root, self.trees, self.c_value, self.width, &X[0, 0], rows, a,
+                    apply_api.predict(self.c_steps, self.c_sets, self.c_root, self.trees, self.c_value, self.width, &X[0, 0], rows, a,
                                       b, self.scale, &o[0, 0])
         return out
 
@@ -489,7 +518,7 @@ cdef class Walker:
                 x[i] = <float>x64[0, i]
                 bad |= x[i] == INFINITY or x[i] == -INFINITY
         if not bad:
-            apply_api.predict(self.c_steps, self.c_root, self.trees, self.c_value, self.width, x, 1, n, 1, self.scale,
+            apply_api.predict(self.c_steps, self.c_sets, self.c_root, self.trees, self.c_value, self.width, x, 1, n, 1, self.scale,
                               &o[0, 0])
         if n > 256:
             free(x)
@@ -502,7 +531,7 @@ cdef class Walker:
         cdef int64_t[:, ::1] o = out
         if rows:
             with nogil:
-                apply_api.apply(self.c_steps, self.c_root, self.trees, &X[0, 0], rows, a, b, &o[0, 0])
+                apply_api.apply(self.c_steps, self.c_sets, self.c_root, self.trees, &X[0, 0], rows, a, b, &o[0, 0])
         return out
 
     def apply(self, const float[:, :] X):

@@ -26,6 +26,8 @@ class Tree:
         Class fractions or target values of each node.
     n_features : int
     n_classes : ndarray of shape (n_outputs,)
+    sets : ndarray of shape (node_count, 8), uint32, or None
+        With categorical features: bit c of the 256 of a categorical node says that category c goes left.
 
     Attributes
     ----------
@@ -34,11 +36,13 @@ class Tree:
     threshold, impurity, weighted_n_node_samples : ndarray of float64
     n_node_samples : ndarray of int64
     missing_go_to_left : ndarray of uint8
+    categorical : ndarray of bool
+        Nodes that split a set of categories; their threshold is NaN.
     value : ndarray of shape (node_count, n_outputs, max_n_classes)
     """
 
-    def __init__(self, nodes, value, n_features, n_classes):
-        self.nodes, self.value = nodes, value
+    def __init__(self, nodes, value, n_features, n_classes, sets=None):
+        self.nodes, self.value, self.sets = nodes, value, sets
         self.n_features = int(n_features)
         self.n_classes = np.asarray(n_classes, np.int64)
         self._walker = None
@@ -98,10 +102,23 @@ class Tree:
         return self.nodes["missing_left"].copy()
 
     @property
+    def categorical(self):
+        return self.nodes["categorical"].astype(bool)
+
+    def goes_left(self, node, x):
+        """Which of the values x (n,) of its feature go left at a node."""
+        n = self.nodes[node]
+        if not n["categorical"]:
+            return np.where(np.isnan(x), bool(n["missing_left"]), x <= n["threshold"])
+        known = (x >= 0) & (x < 256) & (x == np.floor(x))
+        code = np.where(known, x, 0).astype(np.intp)
+        return np.where(known, self.sets[node][code // 32] >> (code % 32).astype(np.uint32) & 1, n["missing_left"]).astype(bool)
+
+    @property
     def walker(self):
         """The layout for prediction, made on first use."""
         if self._walker is None:
-            self._walker = Walker([(self.nodes, self.value)])
+            self._walker = Walker([(self.nodes, self.value)], sets=self.sets)
         return self._walker
 
     def _rows(self, X):
@@ -178,7 +195,7 @@ class Tree:
                 continue
             f = int(n["feature"][at])
             if f in where:
-                goes = X[rows, where[f]] <= n["threshold"][at]
+                goes = self.goes_left(at, X[rows, where[f]])
                 stack.append((left, rows[goes], weight[goes]))
                 stack.append((right, rows[~goes], weight[~goes]))
             else:
@@ -187,17 +204,21 @@ class Tree:
                 stack.append((right, rows, weight * (1 - share)))
 
     def __reduce__(self):
-        return type(self), (self.nodes, self.value, self.n_features, self.n_classes)
+        return type(self), (self.nodes, self.value, self.n_features, self.n_classes, self.sets)
 
     def _corten_state(self):
         state = {name: np.ascontiguousarray(self.nodes[name]) for name in NODE.names}
-        return {**state, "value": self.value, "n_features": self.n_features, "n_classes": self.n_classes}
+        return {
+            **state, "value": self.value, "n_features": self.n_features, "n_classes": self.n_classes, "sets": self.sets
+        }  # fmt: skip
 
     def _corten_restore(self, state):
         count = len(state["left"])
         nodes = np.zeros(count, NODE)
         for name in NODE.names:
-            nodes[name] = state[name]
+            nodes[name] = state.get(name, 0)  # files from before categories lack them
+        sets = state.get("sets")
+        sets = None if sets is None else np.ascontiguousarray(sets, np.uint32)
         value = np.ascontiguousarray(state["value"], np.float64)
         inner = nodes["left"] >= 0
         here = np.arange(count)[inner]
@@ -212,6 +233,7 @@ class Tree:
             or np.any(nodes["feature"][inner] < 0)
             or np.any(nodes["feature"] >= state["n_features"])
             or np.any(nodes["depth"] < 0)
+            or (nodes["categorical"].any() if sets is None else sets.shape != (count, 8))
         )
         if bad or not count:
             raise ValueError("[load] damaged tree: its arrays do not describe one")
@@ -219,7 +241,7 @@ class Tree:
         for i in here:  # children follow their parents
             depth[nodes["left"][i]] = depth[nodes["right"][i]] = depth[i] + 1
         nodes["depth"] = depth
-        self.__init__(nodes, value, state["n_features"], state["n_classes"])
+        self.__init__(nodes, value, state["n_features"], state["n_classes"], sets)
 
 
 # ---------------------------------------------------------------------------------------------------------- pruning
@@ -300,5 +322,7 @@ def prune(tree, ccp_alpha):
     for (parent, side), at in link.items():
         nodes[side][parent] = at
     leaf = nodes["left"] < 0
-    nodes["feature"][leaf], nodes["threshold"][leaf], nodes["missing_left"][leaf] = TREE_UNDEFINED, TREE_UNDEFINED, 0
-    return Tree(nodes, tree.value[order], tree.n_features, tree.n_classes)
+    nodes["feature"][leaf], nodes["threshold"][leaf] = TREE_UNDEFINED, TREE_UNDEFINED
+    nodes["missing_left"][leaf] = nodes["categorical"][leaf] = 0
+    sets = None if tree.sets is None else tree.sets[order]
+    return Tree(nodes, tree.value[order], tree.n_features, tree.n_classes, sets)

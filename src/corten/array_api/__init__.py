@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import corten
 from corten._core import core
-from corten._core.core import from_dlpack  # noqa: F401
 from corten.tensor import Tensor
 
 __array_api_version__ = "2024.12"
@@ -22,12 +21,32 @@ e, pi, inf, nan, newaxis = corten.e, corten.pi, corten.inf, corten.nan, None
 _SAME = ("abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "bitwise_and", "bitwise_left_shift", "bitwise_or",
          "bitwise_right_shift", "bitwise_xor", "ceil", "copysign", "cos", "cosh", "equal", "exp", "expm1", "floor", "floor_divide",
          "greater", "greater_equal", "hypot", "isfinite", "isinf", "isnan", "less", "less_equal", "log", "log10", "log1p", "log2",
-         "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "multiply", "negative",
-         "nextafter", "not_equal", "pow", "positive", "reciprocal", "remainder", "round", "sign", "signbit", "sin", "sinh", "sqrt",
-         "square", "subtract", "tan", "tanh", "trunc", "where", "matmul", "real", "imag", "conj")  # fmt: skip
+         "logaddexp", "logical_not", "maximum", "minimum", "multiply", "negative",
+         "not_equal", "pow", "positive", "reciprocal", "remainder", "round", "signbit", "sin", "sinh", "sqrt",
+         "square", "subtract", "tan", "tanh", "trunc", "where", "real", "imag", "conj")  # fmt: skip
 for _name in _SAME:
     globals()[_name] = getattr(corten, {"equal": "eq", "not_equal": "ne"}.get(_name, _name))
 bitwise_invert, divide = corten.bitwise_not, corten.true_divide
+
+
+def sign(x: Any, /) -> Any:
+    """The direction from 0: -1, 0 or 1, of a complex number one of absolute value 1."""
+    if x.is_complex():
+        size = corten.abs(x)
+        return corten.where(size == 0, size.to(x.dtype), x / size)
+    return corten.where(x != x, x, corten.sign(x)) if x.is_floating_point() else corten.sign(x)
+
+
+def _of_two(name: str) -> Any:
+    def run(x1: Any, x2: Any, /) -> Any:
+        one = next(x for x in (x1, x2) if isinstance(x, Tensor))
+        return getattr(corten, name)(*(x if isinstance(x, Tensor) else core.tensor(x, dtype=one.dtype) for x in (x1, x2)))
+
+    run.__name__, run.__doc__ = name, f"{name}, element by element; one of the two may be a number."
+    return run
+
+
+logical_and, logical_or, logical_xor, nextafter = (_of_two(n) for n in ("logical_and", "logical_or", "logical_xor", "nextafter"))
 
 
 def _dims(axis: Any, ndim: int) -> Any:
@@ -57,6 +76,12 @@ def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None,
     if (high - low) * step <= 0:
         return core.empty(0, dtype=dtype or (int64 if isinstance(low, int) and isinstance(step, int) else core.get_default_dtype()))
     return corten.arange(low, high, step, dtype=dtype)
+
+
+def from_dlpack(x: Any, /, *, device: Any = None, copy: builtins.bool | None = None) -> Any:
+    """A tensor of the memory of another library's array."""
+    made = core.from_dlpack(x)
+    return made.clone() if copy else made
 
 
 def linspace(start: Any, stop: Any, /, num: int, *, dtype: Any = None, device: Any = None, endpoint: builtins.bool = True) -> Any:
@@ -118,7 +143,16 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
     return list(corten.meshgrid(*arrays, indexing=indexing)) if arrays else []
 
 
-tril, triu = corten.tril, corten.triu
+
+def tril(x: Any, /, *, k: int = 0) -> Any:
+    """The elements on and below the k-th diagonal."""
+    return corten.tril(x, k)
+
+
+def triu(x: Any, /, *, k: int = 0) -> Any:
+    """The elements on and above the k-th diagonal."""
+    return corten.triu(x, k)
+
 
 # ---- dtypes
 
@@ -163,46 +197,102 @@ def isdtype(dtype: Any, kind: Any) -> builtins.bool:
     return dtype.name in _KINDS[kind] if isinstance(kind, str) else dtype is kind
 
 
-finfo, iinfo = corten.finfo, corten.iinfo
+
+class FloatInfo(NamedTuple):
+    """What finfo returns."""
+
+    bits: int
+    eps: float
+    max: float
+    min: float
+    smallest_normal: float
+    dtype: Any
+
+
+class IntegerInfo(NamedTuple):
+    """What iinfo returns."""
+
+    bits: int
+    max: int
+    min: int
+    dtype: Any
+
+
+def finfo(type: Any, /) -> FloatInfo:
+    """Limits of a floating dtype, or of the parts of a complex one."""
+    known = corten.finfo(type.dtype if isinstance(type, Tensor) else type)
+    return FloatInfo(known.bits, known.eps, known.max, known.min, known.smallest_normal, core._dtype_by_name(known.dtype))
+
+
+def iinfo(type: Any, /) -> IntegerInfo:
+    """Limits of an integer dtype."""
+    known = corten.iinfo(type.dtype if isinstance(type, Tensor) else type)
+    return IntegerInfo(known.bits, known.max, known.min, core._dtype_by_name(known.dtype))
+
 
 # ---- reductions
 
 
-def _reduction(name: str) -> Any:
-    def run(x: Any, /, *, axis: Any = None, keepdims: builtins.bool = False, **kwargs: Any) -> Any:
-        dtype = kwargs.pop("dtype", None)
-        return getattr(corten, name)(_kept(dtype, x), _dims(axis, x.ndim), keepdim=keepdims, **kwargs)
-
-    run.__doc__ = f"{name} over axes."
-    return run
+def _reduce(name: str, x: Any, axis: Any, keepdims: builtins.bool, **kwargs: Any) -> Any:
+    """A reduction over axes; over none of them, of a new axis of size 1."""
+    if axis == ():
+        return getattr(corten, name)(x.unsqueeze(0), 0, keepdim=False, **kwargs)
+    return getattr(corten, name)(x, _dims(axis, x.ndim), keepdim=keepdims, **kwargs)
 
 
-sum, mean = _reduction("sum"), _reduction("mean")
-max, min = _reduction("amax"), _reduction("amin")
+def sum(x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: builtins.bool = False) -> Any:
+    """Sum over axes."""
+    out = _reduce("sum", _kept(dtype, x), axis, keepdims)
+    return _kept(dtype, out)
 
 
-def _each(name: str) -> Any:
-    def run(x: Any, /, *, axis: Any = None, keepdims: builtins.bool = False, dtype: Any = None) -> Any:
-        x = _kept(dtype, x)
-        for d in sorted((a % x.ndim for a in ((_dims(axis, x.ndim),) if isinstance(axis, int) else _dims(axis, x.ndim))), reverse=True):
-            x = getattr(corten, name)(x, d, keepdim=keepdims)
-        return x.to(bool) if name in ("any", "all") else x
-
-    run.__doc__ = f"{name} over axes."
-    return run
+def mean(x: Any, /, *, axis: Any = None, keepdims: builtins.bool = False) -> Any:
+    """Mean over axes."""
+    return _reduce("mean", x, axis, keepdims)
 
 
-prod, any, all = _each("prod"), _each("any"), _each("all")
+def max(x: Any, /, *, axis: Any = None, keepdims: builtins.bool = False) -> Any:
+    """Greatest over axes."""
+    return _reduce("amax", x, axis, keepdims)
+
+
+def min(x: Any, /, *, axis: Any = None, keepdims: builtins.bool = False) -> Any:
+    """Least over axes."""
+    return _reduce("amin", x, axis, keepdims)
+
+
+def prod(x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: builtins.bool = False) -> Any:
+    """Product over axes."""
+    return _kept(dtype, _one_by_one("prod", _kept(dtype, x), axis, keepdims))
+
+
+def any(x: Any, /, *, axis: Any = None, keepdims: builtins.bool = False) -> Any:
+    """Whether one is not 0."""
+    return _one_by_one("any", x.to(bool), axis, keepdims)
+
+
+def all(x: Any, /, *, axis: Any = None, keepdims: builtins.bool = False) -> Any:
+    """Whether none is 0."""
+    return _one_by_one("all", x.to(bool), axis, keepdims)
+
+
+def _one_by_one(name: str, x: Any, axis: Any, keepdims: builtins.bool) -> Any:
+    if x.ndim == 0 or axis == ():
+        return getattr(corten, name)(x.unsqueeze(0), 0)
+    axes = (axis,) if isinstance(axis, int) else _dims(axis, x.ndim)
+    for d in sorted((a % x.ndim for a in axes), reverse=True):
+        x = getattr(corten, name)(x, d, keepdim=keepdims)
+    return x
 
 
 def var(x: Any, /, *, axis: Any = None, correction: float = 0.0, keepdims: builtins.bool = False) -> Any:
     """Variance over axes."""
-    return corten.var(x, _dims(axis, x.ndim), correction=correction, keepdim=keepdims)
+    return _reduce("var", x, axis, keepdims, correction=correction)
 
 
 def std(x: Any, /, *, axis: Any = None, correction: float = 0.0, keepdims: builtins.bool = False) -> Any:
     """Standard deviation over axes."""
-    return corten.std(x, _dims(axis, x.ndim), correction=correction, keepdim=keepdims)
+    return _reduce("std", x, axis, keepdims, correction=correction)
 
 
 def count_nonzero(x: Any, /, *, axis: Any = None, keepdims: builtins.bool = False) -> Any:
@@ -248,7 +338,7 @@ def stack(arrays: Any, /, *, axis: int = 0) -> Any:
     return corten.stack(list(arrays), axis)
 
 
-def expand_dims(x: Any, /, *, axis: int = 0) -> Any:
+def expand_dims(x: Any, /, axis: int = 0) -> Any:
     """With a new axis of size 1."""
     if not -x.ndim - 1 <= axis <= x.ndim:
         raise IndexError(f"[expand_dims] axis {axis} is out of range for {x.ndim} dimensions")
@@ -343,6 +433,8 @@ def argmin(x: Any, /, *, axis: int | None = None, keepdims: builtins.bool = Fals
 
 def nonzero(x: Any, /) -> tuple[Any, ...]:
     """Where it is not 0, an index for each axis."""
+    if x.ndim == 0:
+        raise ValueError("[nonzero] got a 0-d tensor, expected at least one dimension")
     return tuple(corten.nonzero(x).unbind(1))
 
 
@@ -424,12 +516,22 @@ def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Any:
 
 def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
     """Sums of products over axes."""
-    return corten.tensordot(x1, x2, dims=axes)
+    dtype = corten.promote_types(x1.dtype, x2.dtype)
+    return corten.tensordot(x1.to(dtype), x2.to(dtype), dims=axes)
+
+
+def matmul(x1: Any, x2: Any, /) -> Any:
+    """Products of matrices."""
+    dtype = corten.promote_types(x1.dtype, x2.dtype)
+    return corten.matmul(x1.to(dtype), x2.to(dtype))
 
 
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     """Sums of products along an axis."""
-    return (x1 * x2).sum(axis)
+    if x1.shape[axis] != x2.shape[axis]:
+        raise ValueError(f"[vecdot] got {tuple(x1.shape)} and {tuple(x2.shape)}, expected one size along axis {axis}")
+    product = (corten.conj(x1) if x1.is_complex() else x1) * x2
+    return sum(product, axis=axis, dtype=product.dtype)
 
 
 class Info:
@@ -464,5 +566,7 @@ def __array_namespace_info__() -> Info:
 
 def __getattr__(name: str) -> Any:
     if name in ("linalg", "fft"):
-        return getattr(corten, name)
+        from importlib import import_module
+
+        return import_module(f"corten.array_api.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
