@@ -1,8 +1,12 @@
 """Builds the extensions: each kernel file once for every instruction set and number type, then Cython on top."""
 
+import functools
+import hashlib
 import os
 import platform
 import subprocess
+import sys
+import sysconfig
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,13 +19,26 @@ from setuptools.command.build_py import build_py
 NATIVE = Path("native")
 KERNELS = sorted(NATIVE.glob("kernels/*.c")) + sorted(NATIVE.glob("learn/*.c"))
 PLAIN = sorted(NATIVE.glob("*.c"))
-HEADERS = sorted(str(p) for p in NATIVE.rglob("*.*") if p.suffix in (".h", ".def"))
 
+JOBS = int(os.environ.get("CORTEN_JOBS", os.cpu_count() or 1))
 SANITIZE = os.environ.get("CORTEN_SANITIZE", "")  # for example "address,undefined"
 FLAGS = ["-std=gnu11", "-O3", "-g0", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math",
          "-fvisibility=hidden", "-Wall", "-Wextra"]  # fmt: skip
+PYTHON_FLAGS = ["-O2", "-DNDEBUG", "-fwrapv", "-Wno-unused-function", "-Wno-unused-parameter", "-Wno-maybe-uninitialized",
+                "-Wno-sign-compare", "-Wno-missing-field-initializers", "-Wno-cast-function-type"]  # fmt: skip
+KERNEL_FLAGS = []
 if SANITIZE:
-    FLAGS += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g", "-O1"]
+    FLAGS += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g1", "-O1"]
+    # Checks in unrolled vector code take minutes to compile, so it has those that find something. A null pointer stops the
+    # program anyway; AddressSanitizer knows the size of objects; every lane would be checked for overflow and every load for
+    # alignment, which no supported CPU asks for: both stay in native/*.c. Small register tiles (gemm_tile.h) leave the loops
+    # around them, and all their checks, as they are. What Cython wrote is checked for addresses alone.
+    KERNEL_FLAGS += ["-DGEMM_MR=2"]
+    PYTHON_FLAGS += ["-O0"]
+    if "undefined" in SANITIZE:
+        FLAGS += ["-fno-sanitize=pointer-overflow,object-size,null"]
+        KERNEL_FLAGS += ["-fno-sanitize=signed-integer-overflow,alignment"]
+        PYTHON_FLAGS += ["-fno-sanitize=undefined"]
 
 
 def isa_flags():
@@ -51,7 +68,7 @@ def compiles(compiler, flags, source="int main(void) { return 0; }"):
 class Build(build_ext):
     def finalize_options(self):
         super().finalize_options()
-        self.parallel = int(os.environ.get("CORTEN_JOBS", os.cpu_count() or 1))
+        self.parallel = JOBS
 
     def build_extensions(self):
         compiler = [c for c in getattr(self.compiler, "compiler", ["cc"]) if not c.startswith(("-O", "-g", "-W"))]
@@ -67,38 +84,57 @@ class Build(build_ext):
                 suffix = f"{dtype}_{isa}"
                 defines = [f"-DCT_REAL_DOUBLE={double}", f"-DCT_SUFFIX={suffix}"]
                 for source in KERNELS:
-                    jobs.append((source, out / f"{source.stem}_{suffix}.o", [*FLAGS, *arch, *defines]))
+                    jobs.append((source, out / f"{source.stem}_{suffix}.o", [*FLAGS, *KERNEL_FLAGS, *arch, *defines]))
         with_isas = [f"-DCT_WITH_{isa.upper()}" for isa in isas]
         for source in PLAIN:
             jobs.append((source, out / f"{source.stem}.o", [*FLAGS, *with_isas, *(openmp if source.stem == "par" else [])]))
+        kernels = [str(target) for _, target, _ in jobs]
+        include = sysconfig.get_path("include", vars={"base": sys.base_prefix, "installed_base": sys.base_prefix})
+        for ext in self.extensions:  # what Cython wrote: compiled with the kernels, the longest first, and linked below
+            for source in map(Path, ext.sources):
+                target = out / "python" / f"{ext.name}.{sys.implementation.cache_tag}.o"
+                jobs.append((source, target, [*FLAGS, *PYTHON_FLAGS, f"-I{include}", "-Inative"]))
+                ext.extra_objects.append(str(target))
+            ext.sources = []
+            if SANITIZE:
+                ext.extra_link_args += [f"-fsanitize={SANITIZE}"]
+            if ext.name == "corten._core.native":
+                ext.extra_objects += kernels
+                ext.extra_link_args += openmp
+            ext.depends = list(ext.extra_objects)  # link anew when one of them changed
 
         def compile_one(job):
             source, target, flags = job
-            stamp = target.with_suffix(".cmd")
-            depends = target.with_suffix(".d")
+            stamp, depends = target.with_suffix(".cmd"), target.with_suffix(".d")
             command = [*compiler, *flags, "-MMD", "-MF", str(depends), "-c", str(source), "-o", str(target)]
-            if target.exists() and depends.exists() and stamp.exists() and stamp.read_text() == " ".join(command):
-                inputs = [Path(p) for p in depends.read_text().partition(":")[2].replace("\\\n", " ").split()]
-                if all(p.exists() and p.stat().st_mtime <= target.stat().st_mtime for p in inputs):
-                    return str(target)
+            if target.exists() and stamp.exists() and stamp.read_text() == state(command, depends):
+                return
             target.parent.mkdir(parents=True, exist_ok=True)
             subprocess.run(command, check=True)
-            stamp.write_text(" ".join(command))
-            return str(target)
+            stamp.write_text(state(command, depends))
 
-        jobs.sort(key=lambda job: -job[0].stat().st_size)
+        jobs.sort(key=cost, reverse=True)
         with ThreadPoolExecutor(self.parallel) as pool:
-            objects = list(pool.map(compile_one, jobs))
-        for ext in self.extensions:
-            ext.extra_compile_args += ["-std=gnu11", "-O2", "-fvisibility=hidden", "-Wno-unused-function"]
-            if SANITIZE:
-                ext.extra_compile_args += [f"-fsanitize={SANITIZE}", "-g", "-O1"]
-                ext.extra_link_args += [f"-fsanitize={SANITIZE}"]
-            if ext.name == "corten._core.native":
-                ext.extra_objects = objects
-                ext.depends = [*ext.depends, *objects]  # link anew when a kernel changed
-                ext.extra_link_args += openmp
+            list(pool.map(compile_one, jobs))
         super().build_extensions()
+
+
+@functools.cache
+def digest(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def state(command, depends):
+    """What an object is made from: its command and the contents, not the dates, of the files that it read."""
+    inputs = depends.read_text().partition(": ")[2].replace("\\\n", " ").split() if depends.exists() else []
+    return "\n".join([" ".join(command), *(f"{digest(p)} {p}" for p in inputs if Path(p).exists())])
+
+
+def cost(job):
+    """About the seconds that a compiler takes, so that the longest begin first."""
+    source, _, _ = job
+    seconds = {"conv": 10, "elementwise": 8, "reduce": 7, "loss_pointwise": 5, "gemm": 4, "activation": 4}
+    return seconds.get(source.stem, source.stat().st_size / (20_000 if source in KERNELS + PLAIN else 200_000))
 
 
 class Modules(build_py):
@@ -119,17 +155,16 @@ def extensions():
     found = []
     for path in sorted(Path("src").rglob("*.pyx")):
         name = ".".join(path.relative_to("src").with_suffix("").parts)
-        depends = HEADERS + [str(p) for p in path.parent.glob("*.pxi")]
-        if name == "corten._core.native":
-            depends += [str(p) for p in KERNELS + PLAIN]
-        found.append(Extension(name, [str(path)], include_dirs=["native"], depends=depends))
+        found.append(Extension(name, [str(path)]))
     return found
 
 
 DIRECTIVES = {"language_level": 3, "boundscheck": False, "wraparound": True, "cdivision": True,
               "initializedcheck": False, "embedsignature": False, "freethreading_compatible": False}  # fmt: skip
 
-setup(
-    ext_modules=cythonize(extensions(), compiler_directives=DIRECTIVES, include_path=["src"], build_dir="build/cython"),
-    cmdclass={"build_ext": Build, "build_py": Modules},
-)
+if __name__ == "__main__":
+    setup(
+        ext_modules=cythonize(extensions(), compiler_directives=DIRECTIVES, include_path=["src"], build_dir="build/cython",
+                              nthreads=JOBS),
+        cmdclass={"build_ext": Build, "build_py": Modules},
+    )  # fmt: skip

@@ -13,9 +13,10 @@ trap 'rm -rf "$scratch"' EXIT
 # from a copy of what is in git, so that nothing that lies about in the checkout gets in, nor is anything written there
 mkdir "$scratch/source"
 git -C "$root" ls-files -z --cached --others --exclude-standard | (cd "$root" && xargs -0 cp -p --parents -t "$scratch/source")
-if [[ -d $root/build/native ]]; then # objects that were compiled from these very files, by the same commands
-    mkdir -p "$scratch/source/build" && cp -a "$root/build/native" "$scratch/source/build/"
-fi
+mkdir "$scratch/source/build" # objects and Cython's C that were made from these very files, by the same commands
+for made in native cython; do
+    if [[ -d $root/build/$made ]]; then cp -a "$root/build/$made" "$scratch/source/build/"; fi
+done
 (cd "$scratch/source" && "$scratch/build/bin/python" -m build -w -o "$scratch/raw" . >"$scratch/build.log" 2>&1) || {
     tail -40 "$scratch/build.log" >&2
     exit 1

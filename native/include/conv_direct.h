@@ -50,6 +50,16 @@ typedef struct {
     int plain; /* whole vectors, side by side, and nothing but the sum */
 } direct_slot;
 
+/* acc holds mr rows of nv vectors; they go beside what other remainders of the stride write. */
+CT_NOINLINE void direct_scatter(const vreal *acc, int mr, int nv, const direct_slot *s) {
+    for (int v = 0; v < nv; v++)
+        for (int i = 0; i < mr; i++) {
+            const real *lane = (const real *)(acc + i * nv + v);
+            real *y = s->to[v] + i * s->plane;
+            for (int64_t l = 0; l < s->count[v]; l++) y[l * s->jump] = s->add ? y[l * s->jump] + lane[l] : lane[l];
+        }
+}
+
 CT_INLINE void direct_tile(const int mr, const int nv, int64_t K, const real *a, const int32_t *offset,
                            const direct_slot *s) {
     vreal acc[GEMM_MR * GEMM_NV];
@@ -82,27 +92,32 @@ CT_INLINE void direct_tile(const int mr, const int nv, int64_t K, const real *a,
         }
         return;
     }
+    if (s->jump != 1) {
+        vreal spill[GEMM_MR * GEMM_NV];
+#pragma GCC unroll 32
+        for (int i = 0; i < mr * nv; i++) spill[i] = acc[i];
+        direct_scatter(spill, mr, nv, s);
+        return;
+    }
 #pragma GCC unroll 4
     for (int v = 0; v < nv; v++) {
-        const int64_t n = s->count[v], jump = s->jump;
+        const int64_t n = s->count[v];
         const vtail tail = v_tail(n);
         real *y = s->to[v];
 #pragma GCC unroll 16
         for (int i = 0; i < mr; i++, y += s->plane) {
             vreal x = acc[i * nv + v];
-            if (jump != 1) { /* beside what other remainders of the stride write */
-                real lane[VBYTES / sizeof(real)];
-                v_store(lane, x);
-                for (int64_t l = 0; l < n; l++) y[l * jump] = s->add ? y[l * jump] + lane[l] : lane[l];
-                continue;
-            }
             if (s->add) x = x + (n == VL ? v_load(y) : v_load_tail(y, tail));
             if (s->last && s->bias) x = x + v_set1(s->bias[i]);
-            if (s->last && s->activation) x = v_activate(x, s->activation);
+            if (s->last && s->activation == CT_ACT_RELU) x = v_max(v_zero(), x);
             if (n == VL) v_store(y, x);
             else v_store_tail(y, x, tail);
         }
     }
+    if (s->last && s->activation > CT_ACT_RELU)
+#pragma GCC unroll 1
+        for (int i = 0; i < mr * nv; i++)
+            tile_activate(s->to[i % nv] + i / nv * s->plane, s->count[i % nv], s->activation);
 }
 
 typedef void (*direct_function)(int64_t K, const real *a, const int32_t *offset, const direct_slot *s);
@@ -114,10 +129,21 @@ typedef void (*direct_function)(int64_t K, const real *a, const int32_t *offset,
 #define DIRECT_BOTH(mr) DIRECT(mr, 1) DIRECT(mr, 2) DIRECT(mr, 3) DIRECT(mr, 4)
 #define DIRECT_ROW2(mr) {direct_##mr##_1, direct_##mr##_2, NULL, NULL}
 #define DIRECT_ROW4(mr) {direct_##mr##_1, direct_##mr##_2, direct_##mr##_3, direct_##mr##_4}
+#if GEMM_MR > 6
+#define DIRECT_FEW 5
+#elif GEMM_MR > 2
+#define DIRECT_FEW 3
+#else
+#define DIRECT_FEW 1
+#endif
 DIRECT_BOTH(1)
+#if DIRECT_FEW > 1
 DIRECT_BOTH(2)
 DIRECT_BOTH(3)
-#if GEMM_MR > 6
+#else
+DIRECT_NARROW(2)
+#endif
+#if DIRECT_FEW > 3
 DIRECT_BOTH(4)
 DIRECT_BOTH(5)
 DIRECT_NARROW(6)
@@ -125,22 +151,25 @@ DIRECT_NARROW(7)
 DIRECT_NARROW(8)
 DIRECT_NARROW(9)
 DIRECT_NARROW(10)
-#define DIRECT_FEW 5
-#else
+#elif DIRECT_FEW > 1
 DIRECT_NARROW(4)
 DIRECT_NARROW(5)
 DIRECT_NARROW(6)
-#define DIRECT_FEW 3
 #endif
 #if GEMM_MR > 10
 DIRECT_NARROW(11)
 DIRECT_NARROW(12)
 #endif
 static const direct_function direct_table[GEMM_MR][DIRECT_WIDE] = {
-    DIRECT_ROW4(1),  DIRECT_ROW4(2),  DIRECT_ROW4(3),
-#if GEMM_MR > 6
-    DIRECT_ROW4(4),  DIRECT_ROW4(5),  DIRECT_ROW2(6), DIRECT_ROW2(7), DIRECT_ROW2(8), DIRECT_ROW2(9), DIRECT_ROW2(10),
+    DIRECT_ROW4(1),
+#if DIRECT_FEW > 1
+    DIRECT_ROW4(2),  DIRECT_ROW4(3),
 #else
+    DIRECT_ROW2(2),
+#endif
+#if DIRECT_FEW > 3
+    DIRECT_ROW4(4),  DIRECT_ROW4(5),  DIRECT_ROW2(6), DIRECT_ROW2(7), DIRECT_ROW2(8), DIRECT_ROW2(9), DIRECT_ROW2(10),
+#elif DIRECT_FEW > 1
     DIRECT_ROW2(4), DIRECT_ROW2(5), DIRECT_ROW2(6),
 #endif
 #if GEMM_MR > 10

@@ -247,7 +247,16 @@ CT_INLINE void wino_store(const wino_job *j, const real *m, int64_t point, const
     const int64_t H = j->out[0], W = j->out[1];
     for (int i = 0; i < 4; i++) {
         wino_output(half[i], out);
-        for (int k = 0; k < 4; k++) out[k] = v_activate(out[k] + bias, j->activation);
+        for (int k = 0; k < 4; k++) {
+            out[k] = out[k] + bias;
+            if (j->activation == CT_ACT_RELU) out[k] = v_max(v_zero(), out[k]);
+        }
+        if (j->activation > CT_ACT_RELU) {
+            real lane[4 * VBYTES / sizeof(real)];
+            for (int k = 0; k < 4; k++) v_store(lane + k * VL, out[k]);
+            tile_activate(lane, 4 * VL, j->activation);
+            for (int k = 0; k < 4; k++) out[k] = v_load(lane + k * VL);
+        }
         const vreal a = WINO_LOW(out[0], out[1]), b = WINO_LOW(out[2], out[3]);
         const vreal c = WINO_HIGH(out[0], out[1]), d = WINO_HIGH(out[2], out[3]);
         const vreal r[4] = {WINO_FIRST(a, b), WINO_LAST(a, b), WINO_FIRST(c, d), WINO_LAST(c, d)};

@@ -16,7 +16,8 @@
 #include "simd.h"
 #include "vmath.h"
 
-#if defined(CT_AVX512)
+#ifdef GEMM_MR /* set by a build with sanitizers, whose checks make large tiles slow to compile */
+#elif defined(CT_AVX512)
 #define GEMM_MR 12 /* 24 accumulators, 2 vectors of B, broadcasts: 32 registers */
 #elif defined(__aarch64__)
 #define GEMM_MR 10
@@ -188,10 +189,12 @@ typedef void (*tile_function)(int64_t kc, const real *a, int64_t a_row, int64_t 
 #define TILE_ROW(form, mr) {tile_##mr##_1_##form, tile_##mr##_2_##form}
 TILES(1)
 TILES(2)
+#if GEMM_MR > 2
 TILES(3)
 TILES(4)
 TILES(5)
 TILES(6)
+#endif
 #if GEMM_MR > 6
 TILES(7)
 TILES(8)
@@ -210,8 +213,10 @@ TILES(12)
 #define TILE_TABLE(f)                                                                \
     {TILE_ROW(f, 1), TILE_ROW(f, 2), TILE_ROW(f, 3), TILE_ROW(f, 4), TILE_ROW(f, 5), \
      TILE_ROW(f, 6), TILE_ROW(f, 7), TILE_ROW(f, 8), TILE_ROW(f, 9), TILE_ROW(f, 10)}
-#else
+#elif GEMM_MR > 2
 #define TILE_TABLE(f) {TILE_ROW(f, 1), TILE_ROW(f, 2), TILE_ROW(f, 3), TILE_ROW(f, 4), TILE_ROW(f, 5), TILE_ROW(f, 6)}
+#else
+#define TILE_TABLE(f) {TILE_ROW(f, 1), TILE_ROW(f, 2)}
 #endif
 static const tile_function tile_table[3][GEMM_MR][GEMM_NV] = {TILE_TABLE(0), TILE_TABLE(1), TILE_TABLE(2)};
 

@@ -12,6 +12,8 @@ enum { MOST_CHUNKS = 64, BLOCK = 512 };
 enum reduction { NONE = 0, MEAN = 1, SUM = 2 };
 enum loss { MSE, L1, SMOOTH_L1, HUBER, BCE, BCE_LOGITS, KL, KL_LOG };
 
+CT_INLINE int has_weight(int loss) { return loss == BCE || loss == BCE_LOGITS; }
+
 typedef struct {
     const real *x, *t, *w, *v, *g; /* w: weight; v: pos_weight; g: gradient of each, or of all */
     dims xd, td, wd, vd, gd;
@@ -85,8 +87,8 @@ CT_INLINE void forward(int loss, job *j, int64_t chunk) {
     for (int64_t i = r.begin; i < r.end; i += BLOCK) {
         const int64_t n = i64_min(BLOCK, r.end - i);
         const real *x = block_of(j->x, &j->xd, i, n, bx), *t = block_of(j->t, &j->td, i, n, bt);
-        const real *w = j->w ? block_of(j->w, &j->wd, i, n, bw) : NULL,
-                   *v = j->v ? block_of(j->v, &j->vd, i, n, bv) : NULL;
+        const real *w = has_weight(loss) && j->w ? block_of(j->w, &j->wd, i, n, bw) : NULL,
+                   *v = loss == BCE_LOGITS && j->v ? block_of(j->v, &j->vd, i, n, bv) : NULL;
         vreal lanes = v_zero(), other = v_zero();
         for (int64_t k = 0; k < n; k += VL) {
             vreal p = load_fill(x + k, n - k, R(0.5)), q = load_fill(t + k, n - k, R(0.5));
@@ -113,8 +115,8 @@ CT_INLINE void backward(int loss, job *j, int64_t chunk, int by_target) {
     for (int64_t i = r.begin; i < r.end; i += BLOCK) {
         const int64_t n = i64_min(BLOCK, r.end - i);
         const real *x = block_of(j->x, &j->xd, i, n, bx), *t = block_of(j->t, &j->td, i, n, bt);
-        const real *w = j->w ? block_of(j->w, &j->wd, i, n, bw) : NULL,
-                   *v = j->v ? block_of(j->v, &j->vd, i, n, bv) : NULL;
+        const real *w = has_weight(loss) && j->w ? block_of(j->w, &j->wd, i, n, bw) : NULL,
+                   *v = loss == BCE_LOGITS && j->v ? block_of(j->v, &j->vd, i, n, bv) : NULL;
         const real *g = j->each ? block_of(j->g, &j->gd, i, n, bg) : NULL;
         for (int64_t k = 0; k < n; k += VL) {
             vreal p = load_fill(x + k, n - k, R(0.5)), q = load_fill(t + k, n - k, R(0.5));

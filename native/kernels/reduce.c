@@ -20,7 +20,6 @@ enum kind {
     SUM_ABS,
     SUM_EXP, /* of x - shift, one shift for each result */
     NONZERO, /* how many */
-    NANS,    /* how many */
     PROD,
     MAX,
     MIN
@@ -38,7 +37,6 @@ CT_INLINE vreal term(int kind, vreal x, vreal shift) {
     case SUM_ABS: return v_abs(x);
     case SUM_EXP: return v_exp(x - shift);
     case NONZERO: return v_and((vmask)(x != v_zero()), v_set1(1));
-    case NANS: return v_and((vmask)(x != x), v_set1(1));
     default: return x;
     }
 }
@@ -374,7 +372,8 @@ CT_INLINE void chunk_body(int kind, const job *j, int64_t chunk) {
         else unit_rows(kind, j, i / j->splits, i % j->splits);
 }
 
-CT_INLINE void reduce_run(int kind, job *j, double cost, par_body body, void *work) {
+/* `body` is chunk_body of this kind. */
+static void reduce_run(int kind, job *j, double cost, par_body body, void *work) {
     const reduce_plan *p = &j->plan;
     if (p->outputs == 0) return;
     if (p->count == 0) {
@@ -382,11 +381,8 @@ CT_INLINE void reduce_run(int kind, job *j, double cost, par_body body, void *wo
         return;
     }
     if (!chunks_of(j, cost)) {
-        if (j->chunks == 1) {
-            chunk_body(kind, j, 0);
-            return;
-        }
-        par_for(j->chunks, body, j);
+        if (j->chunks == 1) body(j, 0);
+        else par_for(j->chunks, body, j);
         return;
     }
     wide local[LOCAL_PARTIALS];
@@ -430,41 +426,46 @@ static int64_t reduce_work(const ct_call *call) {
     return MOST_SPLITS * j.plan.outputs * (int64_t)sizeof(wide); /* any cost below 1 splits less, or as much */
 }
 
-#define BODY(name, kind) \
-    static void name##_body(void *j, int64_t chunk) { chunk_body(kind, j, chunk); }
-#define REDUCTION(name, kind, cost, set)                     \
-    BODY(name, kind)                                         \
+#define BODY(kind) \
+    static void body_##kind(void *j, int64_t chunk) { chunk_body(kind, j, chunk); }
+BODY(SUM)
+BODY(SUM_SQUARE)
+BODY(SUM_ABS)
+BODY(SUM_EXP)
+BODY(NONZERO)
+BODY(PROD)
+BODY(MAX)
+BODY(MIN)
+
+#define REDUCTION(name, kind, set)                           \
     static void name(const ct_call *call) {                  \
         job j;                                               \
         job_start(&j, call);                                 \
         set;                                                 \
-        reduce_run(kind, &j, cost, name##_body, call->work); \
+        reduce_run(kind, &j, 0.12, body_##kind, call->work); \
     }
-#define QUICK_REDUCTION(name, kind, cost, set, scale)        \
-    BODY(name, kind)                                         \
+#define QUICK_REDUCTION(name, kind, set, scale)              \
     static void name(const ct_call *call) {                  \
         if (reduce_small(kind, call, scale)) return;         \
         job j;                                               \
         job_start(&j, call);                                 \
         set;                                                 \
-        reduce_run(kind, &j, cost, name##_body, call->work); \
+        reduce_run(kind, &j, 0.12, body_##kind, call->work); \
     }
 
 /* ints: mask.  in: x.  out: y, with 1 on reduced axes */
-QUICK_REDUCTION(sum, SUM, 0.12, (void)0, 1)
-QUICK_REDUCTION(mean, SUM, 0.12, (j.scale = j.plan.count ? 1.0 / (double)j.plan.count : NAN),
-                1.0 / (double)call->in[0]->size)
-QUICK_REDUCTION(sum_square, SUM_SQUARE, 0.12, (void)0, 1)
-QUICK_REDUCTION(sum_abs, SUM_ABS, 0.12, (void)0, 1)
-QUICK_REDUCTION(prod, PROD, 0.12, (void)0, 1)
-QUICK_REDUCTION(amax, MAX, 0.12, (void)0, 1)
-QUICK_REDUCTION(amin, MIN, 0.12, (void)0, 1)
-REDUCTION(count_nonzero, NONZERO, 0.12, (void)0)
-REDUCTION(any, NONZERO, 0.12, (j.as_bool = 1))
-REDUCTION(all, NONZERO, 0.12, (j.as_bool = 2))
+QUICK_REDUCTION(sum, SUM, (void)0, 1)
+QUICK_REDUCTION(mean, SUM, (j.scale = j.plan.count ? 1.0 / (double)j.plan.count : NAN), 1.0 / (double)call->in[0]->size)
+QUICK_REDUCTION(sum_square, SUM_SQUARE, (void)0, 1)
+QUICK_REDUCTION(sum_abs, SUM_ABS, (void)0, 1)
+QUICK_REDUCTION(prod, PROD, (void)0, 1)
+QUICK_REDUCTION(amax, MAX, (void)0, 1)
+QUICK_REDUCTION(amin, MIN, (void)0, 1)
+REDUCTION(count_nonzero, NONZERO, (void)0)
+REDUCTION(any, NONZERO, (j.as_bool = 1))
+REDUCTION(all, NONZERO, (j.as_bool = 2))
 
 /* log(sum(exp(x))) = m + log(sum(exp(x - m))) with m = max(x), or 0 where that is infinite */
-BODY(sum_exp, SUM_EXP)
 static void logsumexp(const ct_call *call) {
     job j;
     job_start(&j, call);
@@ -474,12 +475,12 @@ static void logsumexp(const ct_call *call) {
         for (int64_t i = 0; i < n; i++) y[i] = -REAL_INF;
         return;
     }
-    reduce_run(MAX, &j, 0.12, amax_body, call->work);
+    reduce_run(MAX, &j, 0.12, body_MAX, call->work);
     char *work = call->work;
     real *shift = (real *)(work + round_up(MOST_SPLITS * n * (int64_t)sizeof(wide), 64));
     for (int64_t i = 0; i < n; i++) shift[i] = __builtin_isinf(y[i]) ? 0 : y[i];
     j.shift = shift;
-    reduce_run(SUM_EXP, &j, 0.5, sum_exp_body, call->work);
+    reduce_run(SUM_EXP, &j, 0.5, body_SUM_EXP, call->work);
     for (int64_t i = 0; i < n; i++) y[i] = shift[i] + (real)log((double)y[i]);
 }
 static int64_t logsumexp_work(const ct_call *call) {

@@ -95,6 +95,8 @@ def test_script(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["corten.compat.sklearn", "0.97", "['one']", "__main__"]
     assert "solver='liblinear' is not supported" in done.stderr
+    script.write_text("from sklearn.linear_model import LogisticRegression\n"
+                      "LogisticRegression(solver='liblinear').fit([[0.0], [1.0]], [0, 1])\n")  # fmt: skip
     strict = subprocess.run([*run, "--strict", str(script)], capture_output=True, text=True, timeout=120)
     assert strict.returncode != 0 and "UnsupportedSetting" in strict.stderr
     assert subprocess.run(run, capture_output=True, timeout=60).returncode == 2
