@@ -78,9 +78,14 @@ def pass_of(lib: Any, case: Any, backward: bool) -> Callable[[], Any]:
     return run_backward
 
 
+def one_thread() -> bool:
+    """Whether the environment asks for one thread."""
+    return os.environ.get("OMP_NUM_THREADS") == "1"
+
+
 def ratios(seconds: float, only: str) -> Iterator[tuple[float, str, float]]:
     """(PyTorch / ours, what, seconds of ours) of each case and pass."""
-    clock = time.thread_time if os.environ.get("OMP_NUM_THREADS") == "1" else time.perf_counter
+    clock = time.thread_time if one_thread() else time.perf_counter
     for case in CASES:
         for backward in (False, True):
             shape, outputs, k, settings = case
@@ -110,11 +115,12 @@ def table(found: Sequence[tuple[float, str, float]], rows: int) -> str:
     return "\n".join(lines + [f"| {r:.2f} | {took * 1e6:.0f} | {what} |" for r, what, took in found[:rows]])
 
 
-def write(title: str, text: str) -> None:
-    """Put a section into SWEEPS.md, over what it was."""
+def write(title: str, text: str, alone: bool) -> None:
+    """Put a section into SWEEPS.md, over what it was; ``alone``: it is the time of one thread."""
     whole = SWEEPS.read_text() if SWEEPS.exists() else HEAD
     sections = dict(part.split("\n\n", 1) for part in whole.split("\n## ")[1:])
-    sections[title] = f"Measured {datetime.date.today()}, {os.cpu_count()} threads. {text}\n"
+    how = "one thread and its own time" if alone else f"{os.cpu_count()} threads"
+    sections[title] = f"Measured {datetime.date.today()}, {how}. {text}\n"
     SWEEPS.write_text(HEAD + "".join(f"\n## {key}\n\n{value.rstrip()}\n" for key, value in sorted(sections.items())))
 
 
@@ -130,7 +136,7 @@ def main() -> None:
     text = table(found, len(found) if options.all else 10)
     print(text)
     if options.write:
-        write("Convolutions", text)
+        write("Convolutions", table(found, 10), one_thread())
 
 
 if __name__ == "__main__":

@@ -187,7 +187,7 @@ def main() -> int:
     text = table(found, len(found) if options.all else 10)
     print(text)
     if options.write:
-        write("Sequences", text)
+        write("Sequences", table(found, 10), options.cpu)
     return 0 if found[0][0] >= LEAST else 1
 
 
