@@ -1,23 +1,33 @@
 """Convolutions off the table: odd sizes, batch 1, strides, dilation, groups, tiny and large, transposed, 1-d and 3-d.
 
-    python -m benches.sweep_conv [--seconds 0.1] [--only PART] [--all]
+    python -m benches.sweep_conv [--seconds 0.1] [--only PART] [--all] [--write]
 
-Prints the ten worst ratios PyTorch / ours, the best of several turns each, in one process with the sides taking turns. With
+Prints the ten worst ratios PyTorch / ours, the best of several turns each, in one process with the sides taking turns;
+``--write`` puts them into SWEEPS.md. With
 ``CORTEN_NUM_THREADS=1 OMP_NUM_THREADS=1`` the thread's own time is taken, which other processes disturb less.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benches.core_rows import OURS, TORCH, library, numbers
 from benches.measure import SETTLE
+
+LEAST = 0.8
+SWEEPS = Path(__file__).with_name("SWEEPS.md")
+HEAD = """# Shapes off the table
+
+Written by `python -m benches.sweep_conv --write` and `python -m benches.sweep_seq --write`: sizes that nobody tuned for.
+"""
 
 # input (N, C, *size), outputs, kernel, then settings that are not usual
 CASES: list[tuple[tuple[int, ...], int, int, dict[str, int]]] = [
@@ -68,9 +78,14 @@ def pass_of(lib: Any, case: Any, backward: bool) -> Callable[[], Any]:
     return run_backward
 
 
+def one_thread() -> bool:
+    """Whether the environment asks for one thread."""
+    return os.environ.get("OMP_NUM_THREADS") == "1"
+
+
 def ratios(seconds: float, only: str) -> Iterator[tuple[float, str, float]]:
     """(PyTorch / ours, what, seconds of ours) of each case and pass."""
-    clock = time.thread_time if os.environ.get("OMP_NUM_THREADS") == "1" else time.perf_counter
+    clock = time.thread_time if one_thread() else time.perf_counter
     for case in CASES:
         for backward in (False, True):
             shape, outputs, k, settings = case
@@ -92,18 +107,36 @@ def ratios(seconds: float, only: str) -> Iterator[tuple[float, str, float]]:
             yield best[TORCH] / best[OURS], what, best[OURS]
 
 
+def table(found: Sequence[tuple[float, str, float]], rows: int) -> str:
+    """Of (PyTorch / ours, what, seconds of ours) from the worst on: the first rows and a summary, in Markdown."""
+    ratio = [r for r, *_ in found]
+    lines = [f"{len(found)} cases, geometric mean {np.exp(np.mean(np.log(ratio))):.2f}, {sum(r < LEAST for r in ratio)} below {LEAST}."]
+    lines += ["", "| PyTorch / ours | ours, us | case |", "| ---: | ---: | --- |"]
+    return "\n".join(lines + [f"| {r:.2f} | {took * 1e6:.0f} | {what} |" for r, what, took in found[:rows]])
+
+
+def write(title: str, text: str, alone: bool) -> None:
+    """Put a section into SWEEPS.md, over what it was; ``alone``: it is the time of one thread."""
+    whole = SWEEPS.read_text() if SWEEPS.exists() else HEAD
+    sections = dict(part.split("\n\n", 1) for part in whole.split("\n## ")[1:])
+    how = "one thread and its own time" if alone else f"{os.cpu_count()} threads"
+    sections[title] = f"Measured {datetime.date.today()}, {how}. {text}\n"
+    SWEEPS.write_text(HEAD + "".join(f"\n## {key}\n\n{value.rstrip()}\n" for key, value in sorted(sections.items())))
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=0.1)
     parser.add_argument("--only", default="")
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--write", action="store_true", help="the worst ten into SWEEPS.md")
     options = parser.parse_args()
     found = sorted(ratios(options.seconds, options.only))
-    for ratio, what, took in found if options.all else found[:10]:
-        print(f"{ratio:6.2f}  {took * 1e6:9.0f} us  {what}")
-    mean = np.exp(np.mean(np.log([ratio for ratio, *_ in found])))
-    print(f"geometric mean of {len(found)}: {mean:.2f}; below 0.8: {sum(ratio < 0.8 for ratio, *_ in found)}")
+    text = table(found, len(found) if options.all else 10)
+    print(text)
+    if options.write:
+        write("Convolutions", table(found, 10), one_thread())
 
 
 if __name__ == "__main__":

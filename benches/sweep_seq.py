@@ -1,8 +1,8 @@
-"""``python -m benches.sweep_seq [--quick]``: layers of sequences at sizes off the table; prints the worst ten ratios.
+"""``python -m benches.sweep_seq [--quick] [--write]``: layers of sequences at sizes off the table; prints the worst ten ratios.
 
 Odd steps, batch 1, widths that are no multiple of a vector, heads of 8 ... 256, masks, shared keys, float64. Each case runs in
 turns with PyTorch in one process, and its time is that of the process's threads where ``--cpu`` is given (a machine that
-others use too), else of the clock. Ends with 1 if a ratio is below 0.8.
+others use too), else of the clock. ``--write`` puts the worst ten into SWEEPS.md. Ends with 1 if a ratio is below 0.8.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from benches.layer_seq_rows import OURS, library
+from benches.sweep_conv import LEAST, table, write
 
-LEAST = 0.8
 Case = tuple[str, Callable[[Any], Callable[[], Any]]]
 
 
@@ -171,6 +171,8 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="three turns each")
     parser.add_argument("--cpu", action="store_true", help="one thread, its own time")
     parser.add_argument("--part", default="", help="only cases whose names hold this")
+    parser.add_argument("--all", action="store_true", help="print all cases")
+    parser.add_argument("--write", action="store_true", help="the worst ten into SWEEPS.md")
     options = parser.parse_args()
     if options.cpu:
         for name in (OURS, "torch"):
@@ -179,11 +181,13 @@ def main() -> int:
     found = []
     for name, make in cases():
         if options.part in name:
-            found.append((*ratio(make, clock, 3 if options.quick else 7), name))
+            value, seconds = ratio(make, clock, 3 if options.quick else 7)
+            found.append((value, name, seconds))
     found.sort()
-    print(f"{len(found)} cases, geometric mean {np.exp(np.mean(np.log([r for r, _, _ in found]))):.2f}; the worst ten:")
-    for value, seconds, name in found[:10]:
-        print(f"{value:6.2f}  {seconds * 1e6:9.0f} us  {name}")
+    text = table(found, len(found) if options.all else 10)
+    print(text)
+    if options.write:
+        write("Sequences", table(found, 10), options.cpu)
     return 0 if found[0][0] >= LEAST else 1
 
 

@@ -19,6 +19,7 @@
 #endif
 #define TILE_WIDE 4 /* vectors of up to TILE_FEW rows: enough sums at a time to hide the latency of one */
 #define TILE_FEW 3
+#define TILE_TALL 4 /* rows of three vectors, where there are so many: as many sums as TILE_M rows of two */
 
 typedef struct {
     const real *A; /* (M, K) */
@@ -69,16 +70,21 @@ CT_INLINE void tile_block(const int rows, const int vectors, int64_t K, const re
 
 CT_NOINLINE void tile_product(int64_t M, int64_t vectors, int64_t K, const tile_args *t) {
     if (M <= 0) return;
-    const int64_t blocks = ceil_div(M, TILE_M); /* of nearly equal height */
-    const int64_t most = M <= TILE_FEW ? TILE_WIDE : TILE_V;
-    for (int64_t v = 0; v < vectors; v += most) {
-        const int wide = (int)i64_min(most, vectors - v);
+    for (int64_t v = 0, wide; v < vectors; v += wide) {
+        const int64_t rest = vectors - v;
+        const int tall = TILE_V == 2 && rest % 2 && rest > 2; /* three at once, not two and one */
+        wide = M <= TILE_FEW ? i64_min(TILE_WIDE, rest) : tall ? 3 : i64_min(TILE_V, rest);
+        const int64_t blocks = ceil_div(M, tall ? TILE_TALL : TILE_M); /* of nearly equal height */
         for (int64_t i = 0, m = 0; i < blocks; i++) {
             const int rows = (int)((M - m + blocks - i - 1) / (blocks - i));
             const real *A = t->A + m * t->a_row, *B = t->B + v * VL;
             real *C = t->C + m * t->c_row + v * VL;
-            switch (rows * 8 + wide) {
-                TILE_CASES_WIDE(1) TILE_CASES_WIDE(2) TILE_CASES_WIDE(3) TILE_CASES(4) TILE_CASES(5) TILE_CASES(6)
+            switch (rows * 8 + (int)wide) {
+                TILE_CASES_WIDE(1)
+                TILE_CASES_WIDE(2) TILE_CASES_WIDE(3) TILE_CASES(4) TILE_CASES(5) TILE_CASES(6)
+#if TILE_V == 2
+                    TILE_CASE(4, 3)
+#endif
             }
             m += rows;
         }
