@@ -295,6 +295,15 @@ def test_an_unknown_instruction_set_is_refused() -> None:
     assert "CORTEN_ISA=mmx" in done.stderr
 
 
-def test_import_brings_in_nothing_optional() -> None:
-    code = "import sys, corten; print([m for m in ('sklearn', 'matplotlib', 'PIL', 'torch', 'onnx', 'pandas') if m in sys.modules])"
+def test_import_brings_in_nothing_optional_or_heavy() -> None:
+    """Every start of a program pays for what the package imports: NumPy, layers and estimators wait until they are used."""
+    heavy = ("sklearn", "matplotlib", "PIL", "torch", "onnx", "pandas", "numpy", "scipy", "inspect", "dataclasses", "asyncio", "logging",
+             "subprocess", "multiprocessing", "unittest", "pickle", "json", "corten.nn", "corten.optim", "corten.learn", "corten.data",
+             "corten.train", "corten.vision", "corten.text", "corten.compat", "corten.linalg", "corten.fft", "corten.special")  # fmt: skip
+    code = f"import sys; before = set(sys.modules); import corten; print([m for m in {heavy} if m in set(sys.modules) - before])"
     assert run(code) == "[]"
+
+
+def test_import_brings_in_few_modules() -> None:
+    code = "import sys; before = set(sys.modules); import corten; print(len(set(sys.modules) - before))"
+    assert int(run(code)) < 100
