@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -26,6 +28,27 @@ def run(code: str, **env: str) -> str:
 
 
 # ---- memory
+
+
+def test_a_tensor_in_the_place_of_another_brings_nothing_of_it() -> None:
+    x = corten.ones(3)
+    y = (x + x).requires_grad_()
+    y.grad = corten.ones(3)
+    y.register_hook(lambda g: g)
+    y.note = "kept in __dict__"
+    gone = []
+    weakref.finalize(y, gone.append, True)
+    address = id(y)
+    types = sys.getrefcount(corten.Tensor)
+    del y
+    assert gone == [True]
+    z = x + x  # takes the object that was freed last
+    assert id(z) == address
+    assert type(z) is corten.Tensor
+    assert (z.requires_grad, z.grad, z.grad_fn, z.retains_grad, vars(z)) == (False, None, None, False, {})
+    assert sys.getrefcount(corten.Tensor) == types
+    gc.collect()
+    assert z.tolist() == [2.0, 2.0, 2.0]
 
 
 def test_freed_memory_is_used_again() -> None:
