@@ -154,10 +154,28 @@ typedef struct {
     real *b, *a; /* packed: B of this block, A of each worker */
 } stage;
 
+/* Panels of a B whose rows are contiguous: a few rows serve all panels before the next few. */
+#define FEW 8
+static void pack_rows(int64_t n, int64_t kc, const real *B, int64_t b_row, real *packed) {
+    const int64_t whole = n / GEMM_NR * GEMM_NR;
+    for (int64_t k0 = 0; k0 < kc; k0 += FEW) {
+        const int64_t k1 = i64_min(kc, k0 + FEW);
+        for (int64_t j = 0; j < whole; j += GEMM_NR)
+            for (int64_t k = k0; k < k1; k++)
+                for (int64_t v = 0; v < GEMM_NR; v += VL)
+                    v_store(packed + j * kc + k * GEMM_NR + v, v_load(B + k * b_row + j + v));
+    }
+    if (whole < n) pack_panel(GEMM_NR, n - whole, kc, B + whole, 1, b_row, packed + whole * kc);
+}
+
 static void pack_b_chunk(void *ctx, int64_t chunk) {
     const stage *s = ctx;
     const product *p = s->p;
     const par_range r = par_chunk(s->nc, s->pack_chunks, chunk, GEMM_NR);
+    if (p->b_col == 1) {
+        pack_rows(r.end - r.begin, s->kc, p->B + s->k0 * p->b_row + s->j0 + r.begin, p->b_row, s->b + r.begin * s->kc);
+        return;
+    }
     for (int64_t j = r.begin; j < r.end; j += GEMM_NR)
         pack_panel(GEMM_NR, i64_min(GEMM_NR, s->nc - j), s->kc, p->B + s->k0 * p->b_row + (s->j0 + j) * p->b_col,
                    p->b_col, p->b_row, s->b + j * s->kc);
@@ -166,7 +184,6 @@ static void pack_b_chunk(void *ctx, int64_t chunk) {
 /* All tiles of a transposed A: row k of `A` holds column k of every tile.  Rows lie far apart, so a few of them serve
  * all tiles before the next few, which are asked for ahead.  A whole vector writes beyond its tile's column into the
  * next one, which is written later. */
-#define FEW 8
 static void pack_across(int64_t m, int64_t tiles, int64_t kc, const real *A, int64_t a_k, real *packed) {
     const int64_t room = round_up(GEMM_MR, VL);
     for (int64_t k0 = 0; k0 < kc; k0 += FEW) {
@@ -381,6 +398,22 @@ static int64_t work_for(int64_t M, int64_t N, int64_t K, int64_t workers) {
 static int64_t gemm_work(int64_t M, int64_t N, int64_t K) { return work_for(M, N, K, ct_par_threads()); }
 static int64_t gemm_work_serial(int64_t M, int64_t N, int64_t K) { return work_for(M, N, K, 1); }
 
+/* Whether packing B pays although it has unit stride and is small: where its panel falls on few sets of the first-level
+ * cache (rows a multiple of 1 KiB apart), or its rows straddle lines and fill that cache, every tile reads it anew from
+ * the second level. There must be tiles enough to share the cost. */
+static int crowded(const product *p) {
+    const int64_t apart = p->b_row * (int64_t)sizeof(real);
+    return p->M >= 16 * GEMM_MR && p->K >= (apart % 1024 == 0 ? 128 : 192);
+}
+
+/* Rows of A that lie along K are read in place: six streams, which few panels of B go through. Packing makes up for the
+ * sharing of cache sets by distant rows when there are many panels, and for a transposed A. */
+static int packs_a(const product *p, int large) {
+    if (p->M <= 4 * GEMM_MR) return 0;
+    if (p->a_col == 1) return p->N > 16 * GEMM_NR;
+    return large || (p->a_row != 1 && p->N >= 4 * GEMM_NR);
+}
+
 static void choose(const product *p) {
     const int64_t M = p->M, N = p->N, K = p->K;
     if (K == 1 && p->b_col == 1 && !p->epilogue && N >= VL) {
@@ -401,8 +434,8 @@ static void choose(const product *p) {
         return;
     }
     const int large = needs_packing(M, N, K);
-    if ((unit && !large) || K == 0) direct(p);
-    else packed(p, M > 4 * GEMM_MR && (large || (p->a_row != 1 && N >= 4 * GEMM_NR)));
+    if ((unit && !large && !crowded(p)) || K == 0) direct(p);
+    else packed(p, packs_a(p, large));
 }
 
 typedef struct {

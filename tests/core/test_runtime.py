@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -26,6 +28,27 @@ def run(code: str, **env: str) -> str:
 
 
 # ---- memory
+
+
+def test_a_tensor_in_the_place_of_another_brings_nothing_of_it() -> None:
+    x = corten.ones(3)
+    y = (x + x).requires_grad_()
+    y.grad = corten.ones(3)
+    y.register_hook(lambda g: g)
+    y.note = "kept in __dict__"
+    gone = []
+    weakref.finalize(y, gone.append, True)
+    address = id(y)
+    types = sys.getrefcount(corten.Tensor)
+    del y
+    assert gone == [True]
+    z = x + x  # takes the object that was freed last
+    assert id(z) == address
+    assert type(z) is corten.Tensor
+    assert (z.requires_grad, z.grad, z.grad_fn, z.retains_grad, vars(z)) == (False, None, None, False, {})
+    assert sys.getrefcount(corten.Tensor) == types
+    gc.collect()
+    assert z.tolist() == [2.0, 2.0, 2.0]
 
 
 def test_freed_memory_is_used_again() -> None:
@@ -295,6 +318,15 @@ def test_an_unknown_instruction_set_is_refused() -> None:
     assert "CORTEN_ISA=mmx" in done.stderr
 
 
-def test_import_brings_in_nothing_optional() -> None:
-    code = "import sys, corten; print([m for m in ('sklearn', 'matplotlib', 'PIL', 'torch', 'onnx', 'pandas') if m in sys.modules])"
+def test_import_brings_in_nothing_optional_or_heavy() -> None:
+    """Every start of a program pays for what the package imports: NumPy, layers and estimators wait until they are used."""
+    heavy = ("sklearn", "matplotlib", "PIL", "torch", "onnx", "pandas", "numpy", "scipy", "inspect", "dataclasses", "asyncio", "logging",
+             "subprocess", "multiprocessing", "unittest", "pickle", "json", "corten.nn", "corten.optim", "corten.learn", "corten.data",
+             "corten.train", "corten.vision", "corten.text", "corten.compat", "corten.linalg", "corten.fft", "corten.special")  # fmt: skip
+    code = f"import sys; before = set(sys.modules); import corten; print([m for m in {heavy} if m in set(sys.modules) - before])"
     assert run(code) == "[]"
+
+
+def test_import_brings_in_few_modules() -> None:
+    code = "import sys; before = set(sys.modules); import corten; print(len(set(sys.modules) - before))"
+    assert int(run(code)) < 100

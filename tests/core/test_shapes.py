@@ -128,3 +128,24 @@ def test_sizes_are_tuples() -> None:
     assert isinstance(shape[:1], corten.Size)
     assert hash(shape) == hash((2, 3))
     assert corten.zeros(()).shape == ()
+
+
+def test_a_shape_function_is_asked_once_for_each_shape() -> None:
+    """Layers of several sizes take turns in every step: their outcomes must not push each other out."""
+    from corten._core import core
+
+    asked = []
+    probe = core.Op("shape_probe(input) -> out", shape=lambda x: asked.append(x) or x, kernel="relu")
+    try:
+        inputs = [corten.ones(n, 3) for n in (1, 2, 5, 64, 100, 1000)]
+        for _ in range(8):
+            for x in inputs:
+                assert probe(x).shape == x.shape
+        settled = len(asked)
+        for _ in range(8):
+            for x in inputs:
+                probe(x)
+        assert len(asked) == settled
+        assert set(asked) == {(n, 3) for n in (1, 2, 5, 64, 100, 1000)}
+    finally:
+        del core.REGISTRY["shape_probe"]

@@ -18,3 +18,29 @@ def test_integers_from_large_floats():
 def test_default_dtype_stays_float32():
     assert corten.tensor([1.2]).dtype is corten.float32
     assert corten.tensor([1, 2]).dtype is corten.int64
+
+
+NUMPY_NUMBERS = [np.float64(1.5), np.float32(1.5), np.float16(1.5), np.int32(3), np.int64(3), np.uint8(3), np.bool_(True), np.complex64(1j)]
+
+
+@pytest.mark.parametrize("value", NUMPY_NUMBERS, ids=lambda v: type(v).__name__)
+def test_numpy_numbers_keep_their_dtype_as_in_torch(value):
+    torch = pytest.importorskip("torch")
+    for make in ("tensor", "as_tensor"):
+        assert str(getattr(corten, make)(value).dtype)[7:] == str(getattr(torch, make)(value).dtype)[6:], make
+        assert str(getattr(corten, make)([value]).dtype)[7:] == str(getattr(torch, make)([value]).dtype)[6:], make
+    assert corten.tensor(value).tolist() == value.item()
+
+
+@pytest.mark.parametrize("data", [[np.float64(1.5), 1.0], [1.0, np.float64(1.5)], [np.float32(1.5), 1.0], [[1.0], [np.float64(2)]]])
+def test_a_float64_among_floats_decides_as_in_torch(data):
+    torch = pytest.importorskip("torch")
+    assert str(corten.tensor(data).dtype)[7:] == str(torch.tensor(data).dtype)[6:]
+
+
+def test_full_takes_numpy_numbers():
+    for value in (np.float64(1.5), np.float32(1.5)):
+        filled = corten.full((2,), value)
+        assert filled.dtype is corten.float32
+        assert filled.tolist() == [1.5, 1.5]
+    assert corten.full((2,), np.int32(3)).dtype is corten.int64

@@ -170,3 +170,21 @@ def test_multi_head_attention_forward() -> None:
 def test_errors(call: Any, error: Any) -> None:
     with pytest.raises(error, match=r"^\["):
         call()
+
+
+INPLACE = ["ReLU", "ReLU6", "Hardtanh", "Hardswish", "Hardsigmoid", "SiLU", "Mish", "ELU", "CELU", "SELU", "LeakyReLU"]
+
+
+@pytest.mark.parametrize("name", INPLACE)
+def test_activations_in_place_after_a_layer(name):
+    """What the layer before saved and what the activation needs of before it are both there in backward."""
+    values = np.random.default_rng(3).standard_normal((6, 5)).astype(np.float32) * 3
+    grads = []
+    for lib in (corten, torch):
+        x = lib.from_numpy(values.copy()).requires_grad_()
+        h = x @ lib.from_numpy(values[:5].copy())
+        out = getattr(lib.nn, name)(inplace=True)(h)
+        assert out is h
+        (out * out).sum().backward()
+        grads.append(x.grad.numpy())
+    np.testing.assert_allclose(grads[0], grads[1], rtol=1e-4, atol=1e-4)

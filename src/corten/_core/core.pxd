@@ -71,12 +71,14 @@ cdef class Node:
 
 
 cdef enum:
-    MEMO_SLOTS = 8
+    MEMO_SLOTS = 16          # a power of two
+    MEMO_WAYS = 4             # slots in a row that an outcome may stand in
     MEMO_KEY = 80
 
 
 cdef struct shape_memo:       # one outcome of a shape function: inputs and attributes, and the shapes it gave
     int n_key
+    uint64_t mix              # of the key
     int64_t key[MEMO_KEY]     # ndim and sizes of each input, ints of the attributes
     int ndim[6]
     int64_t shape[6][8]
@@ -125,9 +127,11 @@ cdef class Op:
     cdef bint looked_up[12]
     cdef str kernel_name
     cdef shape_memo *memo      # outcomes of shape_fn
+    cdef int memo_next         # which of the ways the next new outcome takes
     cdef dict __dict__
     cdef parse_parameters(self, str text)
     cdef VJP make_vjp(self, fn, list plan)
+    cdef VJP find_sources(self, VJP v, tuple names, list plan)
     cdef VJP make_vjp_op(self, Op grad, list plan)
     cdef set_vjp(self, vjp, vjp_fused)
     cdef const ct_kernel *find(self, int dt)

@@ -32,6 +32,26 @@ cdef extern from *:
             (t)->base = Py_NewRef(Py_None), (t)->hooks = Py_NewRef(Py_None);                          \
         } while (0)
     static PyTypeObject *ct_tensor_type;
+    /* Tensors of the plain class are kept when they go, for the next ones. */
+    #define CT_KEPT 128
+    static PyObject *ct_kept[CT_KEPT];
+    static int ct_kept_count = 0;
+    static void ct_free_tensor(void *o) {
+        if (Py_TYPE((PyObject *)o) == ct_tensor_type && ct_kept_count < CT_KEPT) ct_kept[ct_kept_count++] = (PyObject *)o;
+        else PyObject_GC_Del(o);
+    }
+    static PyObject *ct_alloc_tensor(void) {
+        if (ct_kept_count == 0) return ct_alloc(ct_tensor_type);
+        PyObject *o = ct_kept[--ct_kept_count];
+        memset((char *)o + sizeof(PyObject), 0, (size_t)ct_tensor_type->tp_basicsize - sizeof(PyObject));
+        (void)PyObject_Init(o, ct_tensor_type);
+        PyObject_GC_Track(o);
+        return o;
+    }
+    static void ct_use_tensor_type(PyTypeObject *type) { /* subclasses have a tp_free of their own */
+        ct_tensor_type = type;
+        type->tp_free = ct_free_tensor;
+    }
     #define ct_is_tensor(o, base) (Py_TYPE(o) == ct_tensor_type || PyObject_TypeCheck(o, (PyTypeObject *)(base)))
     static void ct_make_vectorcall(PyTypeObject *type, Py_ssize_t offset) {
         type->tp_vectorcall_offset = offset;
@@ -61,7 +81,8 @@ cdef extern from *:
     uint64_t ct_sequence
     uint64_t ct_passes
     PyTypeObject *ct_tensor_type
-    object ct_alloc(PyTypeObject *type)
+    object ct_alloc_tensor()
+    void ct_use_tensor_type(PyTypeObject *type)
     void ct_clear_fields(TensorBase t)
     bint ct_is_tensor(PyObject *o, object base)
     void ct_make_vectorcall(PyTypeObject *type, Py_ssize_t offset)

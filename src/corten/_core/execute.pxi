@@ -1,7 +1,7 @@
 # Executing an op: promote, find the output shape, allocate, run the kernel, record.
 
 cdef enum:
-    RELEASE_GIL = 16384   # elements from which a kernel runs without the GIL
+    RELEASE_GIL = 65536   # elements from which a kernel runs without the GIL
 
 
 cdef object execute(Op op, PyObject **slot):

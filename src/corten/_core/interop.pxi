@@ -127,7 +127,7 @@ def as_tensor(data, dtype=None, device=None):
         t = as_tensor(data, dtype)
         return empty_meta(t.a.dtype, t.a.ndim, t.a.shape)
     dt = weak_dtype(data)
-    if dt >= 0:
+    if dt >= 0 and not is_numpy_number(data):
         return scalar_tensor_c(data, dt if dtype is None else dtype_code(dtype))
     if isinstance(data, np().ndarray) or isinstance(data, np().generic):
         t = from_numpy(data)
@@ -138,6 +138,11 @@ def as_tensor(data, dtype=None, device=None):
     if dtype is not None and dtype_code(dtype) != t.a.dtype:
         return cast_c(t, dtype_code(dtype))
     return t
+
+
+cdef bint is_numpy_number(object o):
+    """NumPy's float64 and complex128 are Python numbers too, but keep their dtype where a tensor is made of them."""
+    return not (PyFloat_CheckExact(o) or PyLong_CheckExact(o) or type(o) is bool) and hasattr(o, "dtype")
 
 
 cdef TensorBase from_nested(object data, int wanted):
@@ -156,7 +161,7 @@ cdef TensorBase from_nested(object data, int wanted):
         raise TypeError(f"[tensor] tensors have no dtype {array.dtype}")
     if wanted >= 0:
         dt = wanted
-    elif array.dtype.kind == "f" and not (isinstance(data, (list, tuple)) and all_numpy(data)) and array.dtype.name == "float64":
+    elif array.dtype.name == "float64" and not (isinstance(data, (list, tuple)) and has_float64(data)):
         dt = default_float
     elif array.dtype.kind == "f" and array.size == 0:
         dt = default_float
@@ -167,8 +172,16 @@ cdef TensorBase from_nested(object data, int wanted):
     return cast_c(from_numpy(array), dt)
 
 
-cdef bint all_numpy(object data):
-    return len(data) > 0 and all([isinstance(v, (np().ndarray, np().generic)) for v in data])
+cdef bint has_float64(object data):
+    """Whether some of the items, or of the items in them, say that they are float64: Python's numbers do not."""
+    for v in data:
+        if isinstance(v, (list, tuple)):
+            if has_float64(v):
+                return True
+        elif not PyFloat_CheckExact(v) and not PyLong_CheckExact(v) and isinstance(v, (np().ndarray, np().generic)) \
+                and v.dtype.name == "float64":
+            return True
+    return False
 
 
 cdef bint has_tensor(object data):
@@ -265,7 +278,7 @@ def ones(*sizes, size=None, out=None, dtype=None, device=None, bint requires_gra
 def full(size, fill_value, *, out=None, dtype=None, device=None, bint requires_grad=False, layout=None, pin_memory=False):
     """A tensor of the given size, every element ``fill_value``."""
     cdef TensorBase t
-    if isinstance(fill_value, TensorBase):
+    if isinstance(fill_value, TensorBase) or is_numpy_number(fill_value):
         fill_value = fill_value.item()
     if dtype is None:
         if weak_dtype(fill_value) < 0:

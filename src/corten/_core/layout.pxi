@@ -1,7 +1,7 @@
 # Making tensors, their layout, and single values.
 
 cdef inline TensorBase new_tensor():
-    cdef TensorBase t = <TensorBase>ct_alloc(ct_tensor_type)
+    cdef TensorBase t = <TensorBase>ct_alloc_tensor()
     ct_clear_fields(t)
     return t
 
@@ -185,12 +185,11 @@ cdef object _weakref_ref = _weakref.ref
 
 def _set_tensor_type(cls):
     """Results are instances of ``cls`` from now on (called once, by corten.tensor)."""
-    global ct_tensor_type
     Py_INCREF(cls)
-    ct_tensor_type = <PyTypeObject *>cls
+    ct_use_tensor_type(<PyTypeObject *>cls)
 
 
-_set_tensor_type(TensorBase)
+ct_tensor_type = <PyTypeObject *>TensorBase
 
 
 cdef inline bint same_shape(const ct_array *a, const ct_array *b) noexcept nogil:

@@ -138,3 +138,31 @@ def params_with_grads(list params):
         pair[0].append(p)
         pair[1].append(g)
     return list(parts.values())
+
+
+def state_tensors(state, list params, tuple names):
+    """For each name, the list of that tensor in the state of every parameter: zeros where it is new."""
+    cdef list found = [[] for _ in names]
+    cdef object entry
+    cdef TensorBase p
+    cdef Py_ssize_t k
+    for p in params:
+        entry = state[p]
+        for k in range(len(names)):
+            value = entry.get(names[k])
+            if value is None:
+                value = entry[names[k]] = filled(empty_c(p.a.dtype, p.a.ndim, p.a.shape), 0)
+            (<list>found[k]).append(value)
+    return found
+
+
+def count_steps(state, list params):
+    """The number of this step for each parameter, from 1; kept in its state."""
+    cdef list steps = []
+    cdef object entry
+    for p in params:
+        entry = state[p]
+        step = entry.get("step", 0) + 1
+        entry["step"] = step
+        steps.append(step)
+    return steps

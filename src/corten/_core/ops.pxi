@@ -1,5 +1,7 @@
 # Op: one declared operation, and the parsing of its declaration and of its calls.
 
+from sys import intern
+
 cdef enum:
     MAX_SLOT = 44
     # shape rules
@@ -152,7 +154,9 @@ cdef class Op:
                 self.attr_kind[len(attrs)] = ord(ATTR_KINDS[kind])
                 attrs.append(label)
                 defaults.append(parse_literal(default) if default else REQUIRED)
-        self.inputs, self.attrs, self.defaults = tuple(inputs), tuple(attrs), tuple(defaults)
+        # interned, so that the names of a call are found by their addresses
+        self.inputs, self.attrs = tuple([intern(k) for k in inputs]), tuple([intern(k) for k in attrs])
+        self.defaults = tuple(defaults)
         self.n_in, self.n_attr = len(inputs), len(attrs)
         self.keys = self.inputs + self.attrs
         if self.n_pos < 0:
@@ -164,8 +168,10 @@ cdef class Op:
         """Find where the parameters of `fn` come from; tensors to save are added to `plan`."""
         cdef VJP v = VJP.__new__(VJP)
         v.fn = fn
-        code = fn.__code__
-        names = code.co_varnames[:code.co_argcount]
+        return self.find_sources(v, fn.__code__.co_varnames[:fn.__code__.co_argcount], plan)
+
+    cdef VJP find_sources(self, VJP v, tuple names, list plan):
+        """Find where the parameters named alike come from."""
         v.n = len(names)
         for k, label in enumerate(names):
             if label == "g":
@@ -201,9 +207,8 @@ cdef class Op:
         for k, label in enumerate(names):
             if not (label == "g" or label.startswith("g_") or label.endswith("_shape") or label in known):
                 raise _registry_error(self.name, f"{grad.name} wants {label}")
-        stand_in = eval(f"lambda {', '.join(names)}: None")     # its parameter names are what make_vjp reads
-        v = self.make_vjp(stand_in, plan)
-        v.fn, v.op = None, grad
+        v.op = grad
+        self.find_sources(v, tuple(names), plan)
         for k, label in enumerate(grad.outputs):
             if label == "dx":
                 v.target[k] = 0

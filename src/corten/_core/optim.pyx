@@ -1,5 +1,6 @@
 """One step of an optimizer over all its tensors: pointers gathered here, one fused native pass."""
 
+cimport cython
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 
@@ -79,6 +80,8 @@ cdef enum:
     FEW = 16   # tensors whose pointers fit on the stack
 
 
+@cython.final
+@cython.freelist(4)
 cdef class Batch:
     """Tensors of one dtype that take a step together."""
     cdef optim_tensors t
@@ -100,7 +103,6 @@ cdef Batch gather(str who, list params, list grads, tuple states, list steps):
     cdef int dt
     cdef int64_t *size
     cdef int64_t *step
-    b.held = []
     if n == 0:
         return b
     b.memory = &b.few[0] if n <= FEW else <void **>malloc(n * 8 * sizeof(void *))
@@ -133,7 +135,7 @@ cdef Batch gather(str who, list params, list grads, tuple states, list steps):
             raise RuntimeError(f"[{who}] a parameter of shape {tuple(p.shape)} is not contiguous")
         if not g.contig:
             g = contiguous_c(g)
-            b.held.append(g)
+            b.held = [g] if b.held is None else b.held + [g]
         size[i] = p.a.size
         b.memory[n + i] = p.a.data
         b.memory[2 * n + i] = g.a.data

@@ -195,11 +195,13 @@ cdef int python_shape(Op op, PyObject **slot, int64_t *shape, int *ndim) except 
                 raise MemoryError()
         for i in range(n_key):
             mix = (mix ^ <uint64_t>key[i]) * <uint64_t>0x9E3779B97F4A7C15
-        kept = op.memo + (mix >> 61)
-        if kept.n_key == n_key and memcmp(kept.key, key, n_key * sizeof(int64_t)) == 0:
-            memcpy(ndim, kept.ndim, op.n_out * sizeof(int))
-            memcpy(shape, kept.shape, op.n_out * sizeof(kept.shape[0]))
-            return 0
+        mix ^= mix >> 32
+        for i in range(MEMO_WAYS):
+            kept = op.memo + ((mix + i) & (MEMO_SLOTS - 1))
+            if kept.mix == mix and kept.n_key == n_key and memcmp(kept.key, key, n_key * sizeof(int64_t)) == 0:
+                memcpy(ndim, kept.ndim, op.n_out * sizeof(int))
+                memcpy(shape, kept.shape, op.n_out * sizeof(kept.shape[0]))
+                return 0
     args = []
     for i in range(op.n_in):
         args.append(tuple((<TensorBase><object>slot[i]).shape) if is_tensor(slot[i]) else None)
@@ -211,7 +213,14 @@ cdef int python_shape(Op op, PyObject **slot, int64_t *shape, int *ndim) except 
     for k in range(op.n_out):
         ndim[k] = read_size(result[k], shape + 8 * k, op.name)
     if n_key:
-        kept.n_key = n_key
+        for i in range(MEMO_WAYS):
+            kept = op.memo + ((mix + i) & (MEMO_SLOTS - 1))
+            if kept.n_key == 0:
+                break
+        else:      # all taken: they are given up in turn
+            kept = op.memo + ((mix + op.memo_next) & (MEMO_SLOTS - 1))
+            op.memo_next = (op.memo_next + 1) & (MEMO_WAYS - 1)
+        kept.n_key, kept.mix = n_key, mix
         memcpy(kept.key, key, n_key * sizeof(int64_t))
         memcpy(kept.ndim, ndim, op.n_out * sizeof(int))
         memcpy(kept.shape, shape, op.n_out * sizeof(kept.shape[0]))

@@ -2,6 +2,7 @@
 
 @cython.final
 @cython.trashcan(True)
+@cython.freelist(64)
 cdef class Node:
     """One recorded operation.
 

@@ -92,21 +92,11 @@ class Optimizer:
 
     def tensors(self, params: list[Any], *names: str) -> list[list[Any]]:
         """State tensors by name for each parameter, zeros where new."""
-        for p in params:
-            state = self.state[p]
-            for name in names:
-                if name not in state:
-                    state[name] = core.zeros(tuple(p.shape), dtype=p.dtype)
-        return [[self.state[p][name] for p in params] for name in names]
+        return core.state_tensors(self.state, params, names)
 
     def count(self, params: list[Any]) -> list[int]:
         """Number of this step for each parameter, from 1."""
-        steps = []
-        for p in params:
-            state = self.state[p]
-            state["step"] = state.get("step", 0) + 1
-            steps.append(state["step"])
-        return steps
+        return core.count_steps(self.state, params)
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> Any:
         """Call ``hook(optimizer, args, kwargs)`` before each step."""
