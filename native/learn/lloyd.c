@@ -1,6 +1,7 @@
 /* lloyd.c: k-means (Lloyd 1982), its start (Arthur and Vassilvitskii 2007, greedy) and Elkan's bounds (2003). */
 #include "../include/learn/lloyd.h"
 
+#include "../include/learn/accumulate.h"
 #include "../include/learn/panel.h"
 #include "../include/par.h"
 
@@ -313,35 +314,32 @@ static void shift_rows(real *out, const real *X, const real *mean, double sign, 
 /* ---- k-means++ ---- */
 
 static int64_t seed_work(int64_t d, int64_t T) {
-    return (int64_t)sizeof(real) * (panel_size(T, d) + PANEL_WIDTH * panel_count(T)) + 256;
+    return (int64_t)sizeof(real) * (panel_size(T + 1, d) + PANEL_WIDTH * panel_count(T + 1)) + 256;
 }
 
 typedef struct {
     const lloyd_rows *X;
-    const real *weight, *closest;
-    void *const *out;
+    const real *weight;
+    real *closest;
     double *potentials;
-    const real *packed, *norm; /* of the candidates */
-    int64_t T, chunks;
+    const real *packed, *norm; /* of the centre and the candidates */
+    int64_t columns, chunks;
+    int first, backwards;
 } seed_ctx;
 
-/* distances of the rows x to the candidates of one panel, given x.c */
+/* Rows i ... i + count - 1 against the columns of one panel, given x.c.  Column 0 of all is the newest centre: it takes
+ * part in the distance to the closest one before the candidates do. */
 CT_INLINE void seed_rows(const seed_ctx *s, int nv, int64_t i, int count, int64_t p, const panel_acc *acc,
                          double *potential) {
-    const lloyd_rows *X = s->X;
-    int64_t left = i64_min(PANEL_WIDTH, s->T - p * PANEL_WIDTH);
     for (int r = 0; r < count; r++) {
-        vreal norm = v_set1(X->norms[i + r]);
-        vreal near = v_set1(s->closest ? s->closest[i + r] : REAL_INF);
-        real e[VBYTES / sizeof(real) * PANEL_VECS] = {0};
+        vreal norm = v_set1(s->X->norms[i + r]), e[PANEL_VECS];
+        real near = s->first && p == 0 ? REAL_INF : s->closest[i + r];
+        for (int v = 0; v < nv; v++)
+            e[v] = v_max(v_fma(v_set1(-2), acc->at[r][v], norm + v_load(s->norm + p * PANEL_WIDTH + v * VL)), v_zero());
+        if (p == 0) s->closest[i + r] = near = e[0][0] < near ? e[0][0] : near;
         for (int v = 0; v < nv; v++) {
-            vreal c = v_load(s->norm + p * PANEL_WIDTH + v * VL);
-            v_store(e + v * VL, v_min(near, v_max(v_fma(v_set1(-2), acc->at[r][v], norm + c), v_zero())));
-        }
-        double w = s->weight ? (double)s->weight[i + r] : 1.0;
-        for (int64_t t = 0; t < left; t++) {
-            ((real *)s->out[p * PANEL_WIDTH + t])[i + r] = e[t];
-            potential[t] += w * (double)e[t];
+            vreal closer = v_min(v_set1(near), e[v]);
+            accumulate(potential + v * VL, s->weight ? closer * v_set1(s->weight[i + r]) : closer);
         }
     }
 }
@@ -352,6 +350,8 @@ CT_INLINE void seed_dense(const seed_ctx *s, int nv, par_range rows, int64_t p, 
         const real *x[PANEL_ROWS];
         int count = panel_rows(s->X->n, s->X->data, d, i, x);
         panel_acc acc;
+        for (int64_t b = 0; b < PANEL_ROWS * d; b += 64 / (int64_t)sizeof(real))
+            CT_PREFETCH(x[0] + 6 * PANEL_ROWS * d + b);
         for (int r = 0; r < PANEL_ROWS; r++)
             for (int v = 0; v < nv; v++) acc.at[r][v] = v_zero();
         panel_dot(nv, d, x, 1, s->packed + p * d * PANEL_WIDTH, PANEL_WIDTH, &acc);
@@ -374,40 +374,50 @@ static void seed_csr(const seed_ctx *s, par_range rows, int64_t p, double *poten
 
 static void seed_chunk(void *arg, int64_t chunk) {
     const seed_ctx *s = arg;
+    if (s->backwards) chunk = s->chunks - 1 - chunk;
     par_range rows = par_chunk(s->X->n, s->chunks, chunk, PANEL_ROWS);
-    for (int64_t p = 0; p < panel_count(s->T); p++) {
+    for (int64_t p = 0; p < panel_count(s->columns); p++) {
         double potential[PANEL_VECS * VBYTES / sizeof(real)] = {
             0}; /* here, not in the shared array: no false sharing */
         if (s->X->indices) seed_csr(s, rows, p, potential);
-        else if (panel_vecs(s->T, p) == 1) seed_dense(s, 1, rows, p, potential);
+        else if (panel_vecs(s->columns, p) == 1) seed_dense(s, 1, rows, p, potential);
         else seed_dense(s, PANEL_VECS, rows, p, potential);
-        for (int64_t t = p * PANEL_WIDTH; t < i64_min(s->T, (p + 1) * PANEL_WIDTH); t++)
-            s->potentials[chunk * s->T + t] = potential[t - p * PANEL_WIDTH];
+        for (int64_t t = p * PANEL_WIDTH; t < i64_min(s->columns, (p + 1) * PANEL_WIDTH); t++)
+            s->potentials[chunk * s->columns + t] = potential[t - p * PANEL_WIDTH];
     }
 }
 
-static void seed_distances(void *const *distances, double *potentials, const lloyd_rows *X, const real *sample_weight,
-                           const real *closest, const real *candidates, int64_t T, void *work) {
-    real *packed = work, *norm = packed + panel_size(T, X->d);
-    for (int64_t p = 0; p < panel_count(T); p++)
-        panel_pack(T, X->d, candidates, X->d, p, packed + p * X->d * PANEL_WIDTH);
-    for (int64_t t = 0; t < panel_count(T) * PANEL_WIDTH; t++)
-        norm[t] = t < T ? row_dot(X->d, candidates + t * X->d, candidates + t * X->d) : 0;
-    seed_ctx s = {X, sample_weight, closest, distances, potentials, packed, norm, T, seed_chunks(X->n)};
+static void seed_pass(real *closest, double *potentials, const lloyd_rows *X, const real *sample_weight,
+                      const real *centers, int64_t T, int first, int backwards, void *work) {
+    int64_t columns = T + 1;
+    real *packed = work, *norm = packed + panel_size(columns, X->d);
+    for (int64_t p = 0; p < panel_count(columns); p++)
+        panel_pack(columns, X->d, centers, X->d, p, packed + p * X->d * PANEL_WIDTH);
+    for (int64_t t = 0; t < panel_count(columns) * PANEL_WIDTH; t++)
+        norm[t] = t < columns ? row_dot(X->d, centers + t * X->d, centers + t * X->d) : 0;
+    seed_ctx s = {X, sample_weight, closest, potentials, packed, norm, columns, seed_chunks(X->n), first, backwards};
     par_for(s.chunks, seed_chunk, &s);
 }
 
-static int64_t seed_search(const real *closest, const real *sample_weight, const double *chunk_sums, int64_t n,
-                           double value) {
-    int64_t chunks = seed_chunks(n), chunk = 0;
+static int64_t seed_search(const real *closest, const lloyd_rows *X, const real *sample_weight, const real *center,
+                           const double *chunk_sums, double value) {
+    int64_t chunks = seed_chunks(X->n), chunk = 0;
     double sum = 0;
     while (chunk < chunks - 1 && sum + chunk_sums[chunk] < value) sum += chunk_sums[chunk++];
-    par_range rows = par_chunk(n, chunks, chunk, PANEL_ROWS);
+    par_range rows = par_chunk(X->n, chunks, chunk, PANEL_ROWS);
+    real norm = row_dot(X->d, center, center);
     for (int64_t i = rows.begin; i < rows.end; i++) {
-        sum += (double)closest[i] * (sample_weight ? (double)sample_weight[i] : 1.0);
+        real dot = 0;
+        if (X->indices)
+            for (int32_t q = X->indptr[i]; q < X->indptr[i + 1]; q++) dot += X->data[q] * center[X->indices[q]];
+        else dot = row_dot(X->d, X->data + i * X->d, center);
+        real e = s_fma(-2, dot, X->norms[i] + norm);
+        e = e > 0 ? e : 0;
+        e = closest[i] < e ? closest[i] : e;
+        sum += (double)e * (sample_weight ? (double)sample_weight[i] : 1.0);
         if (sum >= value) return i;
     }
-    return i64_min(rows.end, n) - 1;
+    return i64_min(rows.end, X->n) - 1;
 }
 
 /* ---- Elkan ---- */
@@ -519,6 +529,6 @@ static void elkan_shift(real *upper, real *lower, const int32_t *labels, const r
 
 extern const ct_lloyd_api CT_NAME(ct_lloyd);
 const ct_lloyd_api CT_NAME(ct_lloyd) = {
-    assign_work, norms,       assign,       inertia,     seed_chunks,  seed_work,  seed_distances,
+    assign_work, norms,       assign,       inertia,     seed_chunks,  seed_work,  seed_pass,
     seed_search, elkan_start, elkan_assign, elkan_shift, column_means, shift_rows,
 };

@@ -94,25 +94,35 @@ static int64_t select_ws(const smo_problem *s, int8_t *taken, int32_t *ws, int64
 static int64_t local_pad(int64_t m) { return round_up(m, VL); }
 static int64_t local_work(int64_t m) {
     int64_t p = local_pad(m);
-    return (int64_t)sizeof(real) * (m * p + 6 * p) + 256;
+    return (int64_t)sizeof(real) * (m * p + 6 * p) + m * (int64_t)sizeof(uint64_t) + 256;
 }
 
 typedef struct {
-    const smo_problem *s;
-    const int32_t *ws;
     void *const *rows;
-    real *K; /* (m, p) */
+    const uint64_t *order; /* (m) sample << 32 | place in the set, ascending: a row is read front to back */
+    real *K;               /* (m, p) */
     int64_t m, p, chunks;
 } gather_ctx;
+
+/* Shell's sort with Ciura's gaps */
+static void sort_order(uint64_t *x, int64_t n) {
+    static const int64_t gaps[] = {1750, 701, 301, 132, 57, 23, 10, 4, 1};
+    for (int g = 0; g < 9; g++)
+        for (int64_t i = gaps[g]; i < n; i++) {
+            uint64_t key = x[i];
+            int64_t j = i;
+            for (; j >= gaps[g] && x[j - gaps[g]] > key; j -= gaps[g]) x[j] = x[j - gaps[g]];
+            x[j] = key;
+        }
+}
 
 static void gather_chunk(void *arg, int64_t chunk) {
     const gather_ctx *c = arg;
     par_range range = par_chunk(c->m, c->chunks, chunk, 1);
-    int64_t n = c->s->n;
     for (int64_t r = range.begin; r < range.end; r++) {
         const real *row = c->rows[r];
         real *to = c->K + r * c->p;
-        for (int64_t j = 0; j < c->m; j++) to[j] = row[c->ws[j] < n ? c->ws[j] : c->ws[j] - n];
+        for (int64_t j = 0; j < c->m; j++) to[(uint32_t)c->order[j]] = row[c->order[j] >> 32];
         for (int64_t j = c->m; j < c->p; j++) to[j] = 0;
     }
 }
@@ -155,7 +165,10 @@ static int64_t local(const smo_problem *s, const int32_t *ws, int64_t m, void *c
     int groups = s->group ? 2 : 1;
     real *K = work, *v = K + m * p, *kd = v + p;
     real *grow[2] = {kd + p, kd + 2 * p}, *shrink[2] = {kd + 3 * p, kd + 4 * p}; /* 0, or what excludes the variable */
-    gather_ctx ctx = {s, ws, rows, K, m, p, par_count(m, (double)m * 2, 32)};
+    uint64_t *order = (uint64_t *)(((uintptr_t)(kd + 5 * p) + 63) / 64 * 64);
+    for (int64_t t = 0; t < m; t++) order[t] = (uint64_t)(ws[t] < n ? ws[t] : ws[t] - n) << 32 | (uint64_t)t;
+    sort_order(order, m);
+    gather_ctx ctx = {rows, order, K, m, p, par_count(m, (double)m * 2, 32)};
     par_for(ctx.chunks, gather_chunk, &ctx);
     for (int64_t t = 0; t < p; t++) {
         v[t] = t < m ? (real)s->v[ws[t]] : 0;

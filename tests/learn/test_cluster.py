@@ -55,6 +55,19 @@ def test_kmeans_from_a_fixed_start_is_scikit_learns(blobs, algorithm, dtype, wei
     np.testing.assert_array_equal(ours.predict(X), ours.labels_)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1), (37, 3), (700, 65), (300, 600)], ids=str)
+def test_greedy_start_is_scikit_learns(shape, dtype):
+    rng = np.random.default_rng(4)
+    X = rng.standard_normal(shape).astype(dtype)
+    weight = rng.integers(1, 4, len(X)).astype(dtype)
+    for trials in (1, 3, 8):
+        kw = dict(n_clusters=min(20, len(X)), random_state=1, n_local_trials=trials, sample_weight=weight)
+        ours, theirs, sparse = kmeans_plusplus(X, **kw), peer.kmeans_plusplus(X, **kw), kmeans_plusplus(sp.csr_matrix(X), **kw)
+        np.testing.assert_array_equal(ours[1], theirs[1])
+        np.testing.assert_array_equal(sparse[1], theirs[1])
+
+
 def test_inertia_is_the_sum_of_squares(letter):
     est = KMeans(26, random_state=0).fit(letter)
     direct = ((letter - est.cluster_centers_[est.labels_]) ** 2).sum()

@@ -38,7 +38,9 @@ def test_thin_products(shape, dtype, layout):
         size = np.abs(exact)
         given = strided(X, layout)
         assert np.all(np.abs(times(given, shift, Q) - exact @ Q) <= eps * (1 + size @ np.abs(Q)) * (1 + np.log(p)))
-        assert np.all(np.abs(transposed_times(given, shift, Y) - exact.T @ Y) <= eps * (3 + size.T @ np.abs(Y)) * (1 + np.log(n)))
+        assert np.all(
+            np.abs(transposed_times(given, shift, Y) - exact.T @ Y) <= eps * (3 + size.T @ np.abs(Y)) * (1 + np.log(n))
+        )
 
 
 @pytest.mark.parametrize("layout", ["C", "slice"])
@@ -77,14 +79,25 @@ def test_pca_by_covariance(n_components):
     rng = np.random.default_rng(2)
     X = rng.standard_normal((900, 41)) @ rng.standard_normal((41, 41)) + 3
     a, b = (m.PCA(n_components, svd_solver="covariance_eigh").fit(X) for m in (ours, theirs))
-    for name in ("components_", "explained_variance_", "explained_variance_ratio_", "singular_values_", "mean_", "noise_variance_"):
+    for name in (
+        "components_",
+        "explained_variance_",
+        "explained_variance_ratio_",
+        "singular_values_",
+        "mean_",
+        "noise_variance_",
+    ):
         np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=1e-8, atol=1e-8, err_msg=name)
 
 
 @pytest.mark.parametrize("shape", [(800, 300), (250, 600)], ids=str)
 def test_pca_by_random_projection(shape):
     rng = np.random.default_rng(3)
-    X = rng.standard_normal((shape[0], 12)) @ rng.standard_normal((12, shape[1])) + 0.01 * rng.standard_normal(shape) + 2
+    X = (
+        rng.standard_normal((shape[0], 12)) @ rng.standard_normal((12, shape[1]))
+        + 0.01 * rng.standard_normal(shape)
+        + 2
+    )
     a, b = (m.PCA(8, svd_solver="randomized", random_state=0).fit(X) for m in (ours, theirs))
     for name in ("components_", "explained_variance_", "singular_values_", "mean_", "noise_variance_"):
         np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=1e-7, atol=1e-7, err_msg=name)

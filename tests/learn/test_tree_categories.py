@@ -70,14 +70,23 @@ def table(rows=500):
     kind[rng.random(rows) < 0.1] = None
     size = rng.standard_normal(rows)
     X = pd.DataFrame({"size": size, "town": pd.Categorical(town), "kind": kind})
-    value = size + 3 * np.isin(town, ["Bern", "Essen"]) - 2 * (np.asarray(kind.codes) == 1) + 5 * (np.asarray(kind.codes) < 0)
+    value = (
+        size
+        + 3 * np.isin(town, ["Bern", "Essen"])
+        - 2 * (np.asarray(kind.codes) == 1)
+        + 5 * (np.asarray(kind.codes) < 0)
+    )
     return X, value + 0.1 * rng.standard_normal(rows)
 
 
 def test_frames_unknown_and_missing():
     X, y = table()
     model = DecisionTreeRegressor(categorical_features="from_dtype", max_leaf_nodes=40).fit(X, y)
-    assert list(model.is_categorical_) == [False, True, True] and list(model.feature_names_in_) == ["size", "town", "kind"]
+    assert list(model.is_categorical_) == [False, True, True] and list(model.feature_names_in_) == [
+        "size",
+        "town",
+        "kind",
+    ]
     assert model.score(X, y) > 0.95
     assert model.tree_.categorical.any() and np.isnan(model.tree_.threshold[model.tree_.categorical]).all()
     by_name = DecisionTreeRegressor(categorical_features=["town", "kind"], max_leaf_nodes=40).fit(X, y)
@@ -95,7 +104,10 @@ def test_rows_go_as_in_training():
     X, y = table()
     model = DecisionTreeRegressor(categorical_features="from_dtype", min_samples_leaf=5).fit(X, y)
     at, tree = model.apply(X), model.tree_
-    assert (np.bincount(at, minlength=tree.node_count)[tree.children_left < 0] == tree.n_node_samples[tree.children_left < 0]).all()
+    assert (
+        np.bincount(at, minlength=tree.node_count)[tree.children_left < 0]
+        == tree.n_node_samples[tree.children_left < 0]
+    ).all()
     np.testing.assert_allclose(model.predict(X), pd.Series(y).groupby(at).transform("mean"))
 
 

@@ -10,7 +10,14 @@ CT_INLINE void accumulate(double *sum /* (VL) */, vreal a) { v_store(sum, v_load
 typedef double vdouble_unaligned __attribute__((vector_size(2 * VBYTES), aligned(sizeof(double)), may_alias));
 typedef double vdouble __attribute__((vector_size(2 * VBYTES)));
 CT_INLINE void accumulate(double *sum /* (VL) */, vreal a) {
+#if defined(CT_AVX2) /* GCC takes the general form apart into scalars where `sum` is a local array */
+    __m256d low = _mm256_cvtps_pd(_mm256_castps256_ps128((__m256)a)),
+            high = _mm256_cvtps_pd(_mm256_extractf128_ps((__m256)a, 1));
+    _mm256_storeu_pd(sum, _mm256_add_pd(_mm256_loadu_pd(sum), low));
+    _mm256_storeu_pd(sum + 4, _mm256_add_pd(_mm256_loadu_pd(sum + 4), high));
+#else
     *(vdouble_unaligned *)sum += __builtin_convertvector(a, vdouble);
+#endif
 }
 #endif
 

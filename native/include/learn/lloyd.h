@@ -28,16 +28,18 @@ typedef struct {
                       const real *centers, int64_t k, const int32_t *labels, int64_t only,
                       double *partial /* (64 + k) */);
 
-    /* k-means++.  distances[t] (n) = min(closest, |x - candidate_t|^2); potentials[c][t]: its weighted sum in chunk c
-     * of seed_chunks(n), T <= 64 */
+    /* k-means++.  `centers` (T + 1, d) are the newest centre and T candidates for the next one.  A pass brings the
+     * newest into closest (n), the squared distance to the closest centre, and gives the potential, the weighted sum of
+     * closest in each of seed_chunks(n) chunks: potentials[c][0] as it is, potentials[c][1 + t] if candidate t were
+     * taken.  `first`: no centre before.  A pass backwards finds in the cache what the one before left there. */
     int64_t (*seed_chunks)(int64_t n);
     int64_t (*seed_work)(int64_t d, int64_t T); /* bytes */
-    void (*seed_distances)(void *const *distances /* (T) pointers to reals (n) */, double *potentials /* (chunks, T) */,
-                           const lloyd_rows *X, const real *sample_weight, const real *closest /* (n) or NULL */,
-                           const real *candidates /* (T, d) */, int64_t T, void *work);
-    /* the first i whose running weighted sum of `closest` reaches value */
-    int64_t (*seed_search)(const real *closest, const real *sample_weight, const double *chunk_sums /* (chunks) */,
-                           int64_t n, double value);
+    void (*seed_pass)(real *closest, double *potentials /* (chunks, T + 1) */, const lloyd_rows *X,
+                      const real *sample_weight, const real *centers, int64_t T, int first, int backwards, void *work);
+    /* The first row whose running weighted sum of min(closest, |x - center|^2) reaches value, for the chunk sums of a
+     * centre that no pass has brought into closest yet. */
+    int64_t (*seed_search)(const real *closest, const lloyd_rows *X, const real *sample_weight,
+                           const real *center /* (d) */, const double *chunk_sums /* (chunks) */, double value);
 
     /* Elkan (2003): upper bounds to the own centre, lower bounds to every centre. `start` fills them; `assign` keeps
      * them, given half the distances between centres and to the next one, and how far each centre moved since. */

@@ -300,8 +300,8 @@ class KMeans(BaseKMeans):
     Lloyd's iteration runs in one pass over the rows: the inner products with the packed centres stay in registers, the
     nearest centre follows by comparison, and the row is added to its cluster's sum while it is in the cache. Results
     are the same for any number of threads. Memory beside X: a centred copy (with ``copy_x``), 4 bytes of label per
-    row, and about ``(3 + log n_clusters) * n_samples`` numbers during the k-means++ start; ``"elkan"`` also holds
-    ``n_samples * n_clusters`` bounds.
+    row, and ``2 * n_samples`` numbers during the k-means++ start; ``"elkan"`` also holds ``n_samples * n_clusters``
+    bounds.
 
     Parameters
     ----------
@@ -416,7 +416,7 @@ class KMeans(BaseKMeans):
         labels, inertia, centers, n_iter = best
         if dense:
             centers = centers + mean
-        distinct = np.unique(labels).size
+        distinct = np.count_nonzero(np.bincount(labels))
         if distinct < self.n_clusters:
             warnings.warn(
                 f"Number of distinct clusters ({distinct}) found smaller than n_clusters ({self.n_clusters}). "

@@ -23,10 +23,10 @@ cdef extern from "include/learn/lloyd.h":
                           int64_t k, const int32_t *labels, int64_t only, double *partial) nogil
         int64_t (*seed_chunks)(int64_t n) nogil
         int64_t (*seed_work)(int64_t d, int64_t T) nogil
-        void (*seed_distances)(void **distances, double *potentials, const lloyd_rows *X, const void *sample_weight,
-                               const void *closest, const void *candidates, int64_t T, void *work) nogil
-        int64_t (*seed_search)(const void *closest, const void *sample_weight, const double *chunk_sums, int64_t n,
-                               double value) nogil
+        void (*seed_pass)(void *closest, double *potentials, const lloyd_rows *X, const void *sample_weight,
+                          const void *centers, int64_t T, int first, int backwards, void *work) nogil
+        int64_t (*seed_search)(const void *closest, const lloyd_rows *X, const void *sample_weight, const void *center,
+                               const double *chunk_sums, double value) nogil
         void (*elkan_start)(int32_t *labels, void *upper, void *lower, const lloyd_rows *X, const void *centers,
                             const void *half, int64_t k, void *work) nogil
         void (*elkan_assign)(int32_t *labels, void *upper, void *lower, double *sums, double *weights,
@@ -106,50 +106,40 @@ cdef class Rows:
 
     def seed(self, int64_t k, sample_weight, random_state, n_local_trials=None):
         """Greedy k-means++: indices of k rows, drawn with scikit-learn's sequence of random numbers."""
-        cdef int64_t n = self.rows.n, trials, chunks = self.api.seed_chunks(n), best
+        cdef int64_t n = self.rows.n, trials, chunks = self.api.seed_chunks(n)
+        cdef int back
         trials = 2 + int(np.log(k)) if n_local_trials is None else n_local_trials
         self.row_norms()
-        X = self.X
         indices = np.full(k, -1, dtype=int)
         indices[0] = random_state.choice(n, p=sample_weight / sample_weight.sum())
-        # min(distance to the closest centre, distance to the candidate), for each candidate; the chosen one stays
-        candidates = [np.empty(n, dtype=X.dtype) for _ in range(trials)]
-        closest = np.empty(n, dtype=X.dtype)
-        pointers = np.array([a.ctypes.data for a in candidates] + [closest.ctypes.data], dtype=np.uintp)
-        potentials = np.empty((chunks, trials))
-        chunk_sums = np.empty((chunks, 1))
+        closest = np.empty(n, dtype=self.X.dtype)
+        centers = self._dense_rows(indices[:1])
+        potentials, chunk_sums = np.empty((chunks, trials + 1)), np.empty(chunks)
         cdef void *work = self.work(self.api.seed_work(self.rows.d, trials))
-        cdef double *pot = <double *> address(chunk_sums)
         cdef void *sw = address(sample_weight)
-        cdef void *near
-        cdef void **out = <void **> (<size_t> pointers.ctypes.data)
-        row = self._dense_rows(indices[:1])
-        cdef void *cand = address(row)
+        cdef void *near = address(closest)
+        cdef double *sums = <double *> address(chunk_sums)
+        cdef double *pot = <double *> address(potentials)
+        cdef void *at = address(centers)
         with nogil:
-            self.api.seed_distances(out + trials, pot, &self.rows, sw, NULL, cand, 1, work)
-        chunk_sums = chunk_sums[:, 0].copy()
-        pot = <double *> address(potentials)
+            self.api.seed_pass(near, sums, &self.rows, sw, at, 0, 1, 0, work)
         for c in range(1, k):
-            values = random_state.uniform(size=trials) * chunk_sums.sum()
-            ids = [self._search(closest, sample_weight, chunk_sums, value) for value in values]
-            row = self._dense_rows(ids)
-            cand, near = address(row), address(closest)
+            at, back = address(centers), c & 1
+            ids = [indices[c - 1]]
+            for value in random_state.uniform(size=trials) * chunk_sums.sum():
+                ids.append(self.api.seed_search(near, &self.rows, sw, at, sums, value))
+            candidates = self._dense_rows(ids)
+            at = address(candidates)
             with nogil:
-                self.api.seed_distances(out, pot, &self.rows, sw, near, cand, trials, work)
-            best = int(np.argmin(potentials.sum(axis=0)))
-            chunk_sums = potentials[:, best].copy()
-            closest, candidates[best] = candidates[best], closest
-            pointers[best], pointers[trials] = pointers[trials], pointers[best]
-            indices[c] = ids[best]
+                self.api.seed_pass(near, pot, &self.rows, sw, at, trials, 0, back, work)
+            best = 1 + int(np.argmin(potentials.sum(axis=0)[1:]))
+            chunk_sums[:] = potentials[:, best]
+            indices[c], centers = ids[best], candidates[best:best + 1]
         return indices
 
     def _dense_rows(self, ids):
         rows = self.X[ids]
         return np.ascontiguousarray(rows if isinstance(rows, np.ndarray) else rows.toarray())
-
-    def _search(self, closest, sample_weight, chunk_sums, double value):
-        return self.api.seed_search(address(closest), address(sample_weight), <const double *> address(chunk_sums),
-                                    self.rows.n, value)
 
     def elkan_start(self, labels, upper, lower, centers, half):
         """Fill the bounds of Elkan's algorithm and the first labels."""

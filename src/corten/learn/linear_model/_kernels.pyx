@@ -7,7 +7,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport exp, isfinite
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
-from corten._core.native cimport find_api
+from corten._core.native cimport find_api, pool_give, pool_take
 from corten.learn._buffers cimport address
 
 cdef extern from "include/learn/gram.h":
@@ -85,22 +85,31 @@ cdef inline int64_t row_stride(object array) except -1:
     return array.strides[0] // array.itemsize
 
 
+cdef void *take(size_t size) except NULL:
+    """Workspace of the pool, whose pages stay warm from call to call."""
+    cdef void *space = pool_take(size)
+    if space == NULL:
+        raise MemoryError(f"[native] {size} bytes of workspace")
+    return space
+
+
 def gram(X, Y, weights, shift):
     """G (P, P) float64 of z = [X - shift_x, Y - shift_y, 1], P = p + t + 1; X and Y have unit column stride."""
     cdef int dtype = dtype_of(X)
     cdef int64_t n = X.shape[0], p = X.shape[1], t = 0 if Y is None else Y.shape[1]
     cdef const ct_gram_api *api = <const ct_gram_api *>find_api(b"gram", dtype)
     G = np.empty((p + t + 1, p + t + 1))
-    work = np.empty(api.work(n, p, t), dtype=np.uint8)
+    cdef size_t size = api.work(n, p, t)
     cdef double *g = <double *>address(G)
     cdef void *x = address(X)
     cdef void *y = address(Y)
     cdef void *w = address(weights)
     cdef void *s = address(shift)
-    cdef void *space = address(work)
     cdef int64_t x_row = row_stride(X), y_row = 0 if Y is None else row_stride(Y)
+    cdef void *space = take(size)
     with nogil:
         api.gram(g, x, x_row, y, y_row, w, s, n, p, t, space)
+        pool_give(space, size)
     return G
 
 
@@ -118,18 +127,19 @@ cdef thin(X, B, first, second):
     cdef const ct_thin_api *api = <const ct_thin_api *>find_api(b"thin", dtype_of(X))
     cdef int64_t n = X.shape[0], p = X.shape[1], K = B.shape[1], x_row = row_stride(X)
     out = np.empty((n if second is None else p, K), dtype=X.dtype)
-    work = np.empty(api.work(n, p, K), dtype=np.uint8)
+    cdef size_t size = api.work(n, p, K)
     cdef void *o = address(out)
     cdef void *x = address(X)
     cdef void *b = address(B)
     cdef void *u = address(first)
     cdef void *v = address(second)
-    cdef void *space = address(work)
+    cdef void *space = take(size)
     with nogil:
         if v == NULL:
             api.times(o, x, x_row, b, u, n, p, K, space)
         else:
             api.transposed_times(o, x, x_row, b, u, v, n, p, K, space)
+        pool_give(space, size)
     return out
 
 

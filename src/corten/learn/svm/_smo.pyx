@@ -5,7 +5,7 @@ from libc.stdint cimport int8_t, int32_t, int64_t
 
 import numpy as np
 
-from corten._core.native cimport find_api
+from corten._core.native cimport find_api, pool_give, pool_take
 
 cdef extern from "include/learn/kernel_rows.h":
     ctypedef struct kernel_spec:
@@ -167,7 +167,9 @@ cdef class Solver:
     cdef KernelRows kernel
     cdef readonly object b, F, v
     cdef object lo, hi, q, group
-    cdef public object cache, slot_of, sample_in, stamp, pointers
+    cdef public object slot_of, sample_in, stamp, pointers
+    cdef void *cache
+    cdef size_t cache_size
     cdef int64_t slots, clock
     cdef readonly int64_t iterations, rounds, rows_computed
     cdef readonly double violation
@@ -213,6 +215,14 @@ cdef class Solver:
         pointers[:] = self.pointers[self.slot_of[samples]]
         return 0
 
+    cdef void _close_cache(self) noexcept:
+        if self.cache != NULL:
+            pool_give(self.cache, self.cache_size)
+        self.cache = NULL
+
+    def __dealloc__(self):
+        self._close_cache()
+
     def _open_cache(self, cache_bytes, at_least):
         row = self.kernel.row_size * self.kernel.dtype.itemsize
         n = self.kernel.n
@@ -220,9 +230,13 @@ cdef class Solver:
         self.slot_of = np.full(n, -1, dtype=np.int64)
         self.sample_in = np.full(self.slots, -1, dtype=np.int64)
         self.stamp = np.zeros(self.slots, dtype=np.int64)
+        self._close_cache()
         if not self.kernel.precomputed:
-            self.cache = aligned((self.slots, self.kernel.row_size), self.kernel.dtype)
-            self.pointers = self.cache.ctypes.data + np.arange(self.slots, dtype=np.uintp) * np.uintp(row)
+            self.cache_size = self.slots * row
+            self.cache = pool_take(self.cache_size)
+            if self.cache == NULL:
+                raise MemoryError(f"[svm] {self.cache_size} bytes of kernel rows")
+            self.pointers = np.uintp(<size_t> self.cache) + np.arange(self.slots, dtype=np.uintp) * np.uintp(row)
 
     def start(self):
         """F = K b for a start that is not zero."""
