@@ -16,11 +16,10 @@ echo "built in $SECONDS s"
 
 tests=("$@")
 if ((${#tests[@]} == 0)); then
-    tests=(tests/fuzz tests/ops/test_common.py tests/ops/test_equals_torch.py tests/core/test_indexing.py
-           tests/nn/test_conv.py tests/nn/test_losses.py tests/nn/test_recurrent.py tests/nn/test_attention.py
-           tests/nn/test_functional.py tests/nn/test_layers_equal_torch.py tests/optim/test_trajectories.py
-           tests/data/test_idx.py tests/data/test_loader.py tests/data/test_readers.py tests/test_serialization.py
-           tests/learn/test_bad_input.py)
+    tests=(tests/fuzz tests/ops/test_common.py tests/core/test_indexing.py tests/nn/test_conv.py tests/nn/test_losses.py
+           tests/nn/test_recurrent.py tests/nn/test_attention.py tests/nn/test_layers_equal_torch.py
+           tests/optim/test_trajectories.py tests/data/test_idx.py tests/data/test_loader.py tests/data/test_readers.py
+           tests/test_serialization.py tests/learn/test_bad_input.py)
 fi
 asan=$(${CC:-gcc} -print-file-name=libasan.so)
 ubsan=$(${CC:-gcc} -print-file-name=libubsan.so)

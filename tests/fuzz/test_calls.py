@@ -1,5 +1,5 @@
 """The calls of tests/ops/torch_cases.py with inputs that they were not written for: every one ends in a result or in an
-exception of Python's or PyTorch's, and changes no input unless it says so."""
+exception of Python's or PyTorch's, gradients too, and changes no input unless it says so."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def random_tensor(rng: np.random.Generator) -> Any:
         x = x.transpose(0, -1)
     if x.ndim and rng.random() < 0.2:
         x = x[:1].expand(shape) if x.shape == shape and shape[0] else x
-    return x
+    return x.detach().requires_grad_(x.is_floating_point() and bool(rng.random() < 0.5))
 
 
 def tensors_of(result: Any) -> list[Any]:
@@ -60,11 +60,14 @@ def test_calls_with_inputs_of_any_kind(table: str) -> None:
         code = compile(call, call, "eval")
         for _ in range(TRIALS):
             inputs = {name: random_tensor(rng) for name in names_of(call)}
-            before = [x.clone() for x in inputs.values()]
+            before = [x.detach().clone() for x in inputs.values()]
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     results = tensors_of(eval(code, {"L": corten, **inputs}))
+                    for out in results:
+                        if out.requires_grad:
+                            (out.abs() if out.is_complex() else out).sum().backward(retain_graph=True)
             except REFUSALS:
                 refused += 1
             else:
