@@ -12,5 +12,5 @@ if [ ! -d "$suite" ]; then
 fi
 cd "$suite"
 export ARRAY_API_TESTS_MODULE=corten.array_api
-exec python -m pytest array_api_tests -q -p no:cacheprovider --disable-deadline --derandomize --max-examples="${EXAMPLES:-20}" \
+exec python -m pytest array_api_tests -q -p no:cacheprovider --disable-deadline --derandomize --max-examples="${EXAMPLES:-10}" \
     --xfails-file "$here/tests/array_api/xfails.txt" "$@"
