@@ -24,8 +24,8 @@ JOBS = int(os.environ.get("CORTEN_JOBS", os.cpu_count() or 1))
 SANITIZE = os.environ.get("CORTEN_SANITIZE", "")  # for example "address,undefined"
 FLAGS = ["-std=gnu11", "-O3", "-g0", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math",
          "-fvisibility=hidden", "-Wall", "-Wextra"]  # fmt: skip
-PYTHON_FLAGS = ["-O2", "-DNDEBUG", "-fwrapv", "-fno-strict-aliasing", "-Wno-unused-function", "-Wno-unused-parameter", "-Wno-maybe-uninitialized",
-                "-Wno-sign-compare", "-Wno-missing-field-initializers", "-Wno-cast-function-type"]  # fmt: skip
+PYTHON_FLAGS = ["-O2", "-DNDEBUG", "-fwrapv", "-fno-strict-aliasing", "-Wno-unused-function", "-Wno-unused-parameter",
+                "-Wno-maybe-uninitialized", "-Wno-sign-compare", "-Wno-missing-field-initializers", "-Wno-cast-function-type"]  # fmt: skip
 KERNEL_FLAGS = []
 if SANITIZE:
     FLAGS += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g1", "-O1"]

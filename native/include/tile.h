@@ -64,8 +64,10 @@ CT_INLINE void tile_block(const int rows, const int vectors, int64_t K, const re
 #define TILE_CASES_WIDE(rows) TILE_CASE(rows, 1) TILE_CASE(rows, 2) TILE_CASE(rows, 3) TILE_CASE(rows, 4)
 #if TILE_V == 4
 #define TILE_CASES(rows) TILE_CASES_WIDE(rows)
+#define TILE_CASES_TALL
 #else
 #define TILE_CASES(rows) TILE_CASE(rows, 1) TILE_CASE(rows, 2)
+#define TILE_CASES_TALL TILE_CASE(TILE_TALL, 3)
 #endif
 
 CT_NOINLINE void tile_product(int64_t M, int64_t vectors, int64_t K, const tile_args *t) {
@@ -81,10 +83,7 @@ CT_NOINLINE void tile_product(int64_t M, int64_t vectors, int64_t K, const tile_
             real *C = t->C + m * t->c_row + v * VL;
             switch (rows * 8 + (int)wide) {
                 TILE_CASES_WIDE(1)
-                TILE_CASES_WIDE(2) TILE_CASES_WIDE(3) TILE_CASES(4) TILE_CASES(5) TILE_CASES(6)
-#if TILE_V == 2
-                    TILE_CASE(4, 3)
-#endif
+                TILE_CASES_WIDE(2) TILE_CASES_WIDE(3) TILE_CASES(4) TILE_CASES(5) TILE_CASES(6) TILE_CASES_TALL
             }
             m += rows;
         }

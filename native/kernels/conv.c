@@ -2,11 +2,12 @@
  *
  *   y[n, o, p] = act(b[o] + sum over c, t of w[o, c, t] * x[n, c, p * stride + t * dilation - padding])
  *
- * Each pass is a matrix product whose patch matrix is never stored.  Three ways, by geometry and number type alone:
+ * Each pass is a matrix product whose patch matrix is not stored.  Four ways, by geometry and number type alone:
  *
  *   conv_winograd.h   3 x 3 with stride 1 and 16 channels or more, float32: fewer products
  *   conv_direct.h     rows of the patch matrix are read from a padded copy of some rows of the input; conv_dot.h is its
  *                     gradient in the weight
+ *   conv_few.h        so few positions that the patch matrix is no larger than the weights: plain products with it
  *   below             rows of the output shorter than half a vector: panels of the patch matrix are gathered as the
  *                     product packs them (Chetlur et al., "cuDNN", 2014)
  *
@@ -18,6 +19,7 @@
 
 #include "../include/conv_direct.h"
 #include "../include/conv_dot.h"
+#include "../include/conv_few.h"
 #include "../include/conv_patch.h"
 #if !CT_REAL_DOUBLE
 #include "../include/conv_winograd.h"
@@ -187,6 +189,7 @@ static int64_t forward_work(const ct_call *c) {
 #if !CT_REAL_DOUBLE
     if (wino_fits(&s)) return wino_work(wino_forward(&s));
 #endif
+    if (few_fits(&s)) return few_work(&s);
     if (!is_narrow(&v, s.Og)) return direct_work(direct_forward(&s, &v));
     const int64_t K = s.Cg * s.T;
     return s.G * implicit_packed(s.Og, K) + ct_par_threads() * implicit_worker(s.Og, K);
@@ -213,6 +216,10 @@ static void conv_forward(const ct_call *c) {
         return;
     }
 #endif
+    if (few_fits(&s)) {
+        few_forward(&s, &v, x, w, bias, y, c->work);
+        return;
+    }
     if (!is_narrow(&v, s.Og)) {
         direct_job j = direct_forward(&s, &v);
         j.x = x, j.w = w, j.bias = bias, j.y = y;
@@ -303,6 +310,7 @@ static int64_t input_work(const ct_call *c) {
 #if !CT_REAL_DOUBLE
     if (wino_fits(&s)) return wino_work(wino_backward(&s));
 #endif
+    if (few_fits(&s)) return few_work(&s);
     const int64_t K = s.Og * s.T;
     int64_t most = round_up(s.Cg * K * (int64_t)sizeof(real), 64) + s.G * implicit_packed(s.Cg, K) +
                    ct_par_threads() * implicit_worker(s.Cg, K);
@@ -334,6 +342,11 @@ static void conv_backward_input(const ct_call *c) {
         return;
     }
 #endif
+    if (few_fits(&s)) {
+        const patch_view v = patches_of_input(&s);
+        few_backward_input(&s, &v, dy, w, dx, c->work);
+        return;
+    }
     const int64_t phases = s.stride[0] * s.stride[1] * s.stride[2];
     input_phase at;
     int all = 1; /* is every position written? */
@@ -439,6 +452,7 @@ static int64_t weight_work(const ct_call *c) {
 #if !CT_REAL_DOUBLE
     if (wino_fits(&j.s)) return wino_gradient_work(wino_forward(&j.s));
 #endif
+    if (few_fits(&j.s)) return few_work(&j.s);
     if (!is_gathered(&j)) return dot_work(dot_of(&j));
     return round_up(j.parts * c->out[0]->size * (int64_t)sizeof(real), 64) +
            ct_par_threads() * round_up(weight_worker(&j), 64);
@@ -491,6 +505,10 @@ static void conv_backward_weight(const ct_call *c) {
         return;
     }
 #endif
+    if (few_fits(s)) {
+        few_backward_weight(s, &j.v, j.x, j.dy, dw, c->work);
+        return;
+    }
     if (!is_gathered(&j)) {
         dot_job d = dot_of(&j);
         d.dw = dw;

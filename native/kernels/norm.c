@@ -29,29 +29,32 @@ typedef struct {
     int centred, stream;
 } norm_args;
 
-/* Statistics of row r. */
-CT_INLINE void row_statistics(const norm_args *a, int64_t r, real *mean, real *rstd) {
-    const real *x = a->x + r * a->D;
-    const double n = (double)a->D;
-    double s = 0, q = 0, var;
-    if (a->centred) {
-        real k = a->D >= VL ? v_hsum(v_load(x)) / VL : a->D ? x[0] : 0;
+/* Rows that are worked on together where they are short: one row alone waits for its own sums, root and quotient. */
+#define TOGETHER 4
+CT_INLINE int64_t together(const norm_args *a) { return a->D <= 256 ? TOGETHER : 1; }
+
+/* Statistics of n <= TOGETHER rows from r on. */
+static void row_statistics(const norm_args *a, int64_t r, int64_t n, real *mean, real *rstd) {
+    const double each = 1.0 / (double)a->D;
+    double s[TOGETHER] = {0}, q[TOGETHER] = {0}, around[TOGETHER] = {0};
+    for (int64_t l = 0; l < n; l++) {
+        const real *x = a->x + (r + l) * a->D;
+        real k = !a->centred ? 0 : a->D >= VL ? v_hsum(v_load(x)) / VL : a->D ? x[0] : 0;
         if (!(k - k == 0)) k = 0; /* not finite: so is the result */
-        row_moments(x, a->D, k, &s, &q);
-        if (s * s > 0.75 * q * n) { /* k is more than 1.7 deviations from the mean */
-            k += (real)(s / n);
-            s = q = 0;
-            row_moments(x, a->D, k, &s, &q);
+        row_moments(x, a->D, k, &s[l], &q[l]);
+        if (a->centred && s[l] * s[l] > 0.75 * q[l] * (double)a->D) { /* k is more than 1.7 deviations from the mean */
+            k += (real)(s[l] * each);
+            s[l] = q[l] = 0;
+            row_moments(x, a->D, k, &s[l], &q[l]);
         }
-        var = (q - s * s / n) / n;
-        *mean = (real)((double)k + s / n);
-    } else {
-        row_moments(x, a->D, 0, &s, &q);
-        var = q / n;
-        *mean = 0;
+        if (a->centred) around[l] = (double)k;
+        else s[l] = 0;
     }
-    if (var < 0) var = 0;
-    *rstd = (real)(1.0 / __builtin_sqrt(var + a->eps));
+    for (int64_t l = 0; l < TOGETHER; l++) {
+        const double var = (q[l] - s[l] * s[l] * each) * each;
+        mean[l] = (real)(around[l] + s[l] * each);
+        rstd[l] = (real)(1.0 / __builtin_sqrt((var < 0 ? 0 : var) + a->eps));
+    }
 }
 
 /* y = (x - mean) rstd [w] [+ b]; each combination is a loop of its own */
@@ -79,9 +82,7 @@ CT_INLINE void layer_apply(const norm_args *a, int64_t r, real mean, real rstd, 
         v_store_part(y + i, v, n);
     }
 }
-static void layer_row(const norm_args *a, int64_t r) {
-    real mean, rstd;
-    row_statistics(a, r, &mean, &rstd);
+static void layer_row(const norm_args *a, int64_t r, real mean, real rstd) {
     if (a->mean) a->mean[r] = mean;
     a->rstd[r] = rstd;
     switch ((a->w != NULL) + 2 * (a->b != NULL) + 4 * a->stream) {
@@ -98,7 +99,12 @@ static void layer_row(const norm_args *a, int64_t r) {
 static void layer_part(void *ctx, int64_t p) {
     const norm_args *a = ctx;
     const par_range rows = par_chunk(a->R, a->parts, p, 1);
-    for (int64_t r = rows.begin; r < rows.end; r++) layer_row(a, r);
+    real mean[TOGETHER], rstd[TOGETHER];
+    for (int64_t r = rows.begin, n; r < rows.end; r += n) {
+        n = i64_min(together(a), rows.end - r);
+        row_statistics(a, r, n, mean, rstd);
+        for (int64_t l = 0; l < n; l++) layer_row(a, r + l, mean[l], rstd[l]);
+    }
     if (a->stream) v_fence();
 }
 
@@ -111,9 +117,9 @@ CT_INLINE dx_terms terms_of(const norm_args *a, int64_t r) {
     double s = 0, q = 0;
     dx_terms t = {.mean = a->saved_mean ? a->saved_mean[r] : 0, .rstd = a->saved_rstd[r]};
     row_products(a->g + r * a->D, a->x + r * a->D, a->w, a->D, t.mean, &s, &q);
-    const double k = (double)t.rstd, n = (double)a->D;
-    t.scale = (real)(-k * k * k * q / n);
-    t.shift = a->centred ? (real)(-k * s / n) : 0;
+    const double k = (double)t.rstd, each = -k / (double)a->D;
+    t.scale = (real)(k * k * q * each);
+    t.shift = a->centred ? (real)(s * each) : 0;
     return t;
 }
 
@@ -192,10 +198,9 @@ static void layer_backward_columns(void *ctx, int64_t block) {
 /* ---- group norm */
 
 static void group_row(const norm_args *a, int64_t r) {
-    real mean, rstd;
-    row_statistics(a, r, &mean, &rstd);
-    a->mean[r] = mean;
-    a->rstd[r] = rstd;
+    real means[TOGETHER], rstds[TOGETHER];
+    row_statistics(a, r, 1, means, rstds);
+    const real mean = a->mean[r] = means[0], rstd = a->rstd[r] = rstds[0];
     const int64_t per = a->C / a->G, c0 = r % a->G * per;
     for (int64_t j = 0; j < per; j++) {
         const int64_t at = r * a->D + j * a->S;

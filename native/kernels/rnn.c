@@ -100,13 +100,17 @@ CT_INLINE void gru_cell(const rnn_args *a, int64_t row, const real *pre, const r
     store_n(gates, r, n), store_n(gates + H, z, n), store_n(gates + 2 * H, new, n), store_n(gates + 3 * H, hn, n);
 }
 
-/* The rows of the next step, as soon as a panel begins a line of its own. */
+/* What the panels of the line after this one will want. No earlier: large weights pass through the second cache at
+ * every step and take along what was fetched for the next one. */
 static void foresee(const rnn_args *a, int64_t i, int64_t panel, int64_t begin, int64_t end) {
     const rnn_sizes *s = &a->s;
-    const int64_t units = s->G == 1 ? a->vectors * VL : VL, u = panel * units, H = s->H;
-    if (i + 1 >= s->T || u * (int64_t)sizeof(real) % 64 || u >= H) return;
-    const int64_t next = rnn_step(s, i + 1), n = i64_min(i64_max(units, LINE), H - u);
-    for (int64_t row = s->offset[next] + begin; row < s->offset[next] + i64_min(end, rnn_rows(s, next)); row++) {
+    const int64_t units = s->G == 1 ? a->vectors * VL : VL, H = s->H;
+    panel += i64_max(1, LINE / units);
+    if (panel >= a->panels) i++, panel -= a->panels;
+    const int64_t u = panel * units;
+    if (i >= s->T || u * (int64_t)sizeof(real) % 64 || u >= H) return;
+    const int64_t t = rnn_step(s, i), n = i64_min(i64_max(units, LINE), H - u);
+    for (int64_t row = s->offset[t] + begin; row < s->offset[t] + i64_min(end, rnn_rows(s, t)); row++) {
         rnn_foresee(a->gx + row * s->G * H + u, s->G, H, n, 0);
         if (a->gates) rnn_foresee(a->gates + row * 4 * H + u, 4, H, n, 1);
         if (a->cells) rnn_foresee(a->cells + row * H + u, 1, H, n, 1);

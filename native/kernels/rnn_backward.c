@@ -93,12 +93,13 @@ static void gru_cell_backward(const back_args *a, int64_t row, int64_t b, const 
     store_n(a->carry + b * H + u, d * z, n);
 }
 
-/* The rows of the step that comes next, the one before in time. */
+/* What the next panel will want, in this step or in the one that follows, which is earlier in time. */
 static void foresee(const back_args *a, int64_t step, int64_t panel, int64_t begin, int64_t end) {
     const rnn_sizes *s = &a->s;
+    if (++panel == a->panels) step--, panel = 0;
     const int64_t u = panel * PANEL * VL, H = s->H;
-    if (step == 0 || u >= H) return;
-    const int64_t t = rnn_step(s, step - 1), n = i64_min(PANEL * VL, H - u);
+    if (step < 0 || u >= H) return;
+    const int64_t t = rnn_step(s, step), n = i64_min(PANEL * VL, H - u);
     for (int64_t row = s->offset[t] + begin; row < s->offset[t] + i64_min(end, rnn_rows(s, t)); row++) {
         if (a->gates) rnn_foresee(a->gates + row * 4 * H + u, 4, H, n, 0);
         if (a->full) rnn_foresee(a->full + row * H + u, 1, H, n, 0);

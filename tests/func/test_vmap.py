@@ -12,6 +12,8 @@ from corten import func, nn
 from corten.func import batching, rules
 
 torch = pytest.importorskip("torch")
+# PyTorch compiles a decomposition when it is first asked for some derivatives, and warns of its own compiler
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 RNG = np.random.default_rng(3)
 A, B, M, W = (RNG.standard_normal(s) for s in ((4, 3, 5), (4, 3, 5), (4, 5, 2), (6, 5)))
 VEC = RNG.standard_normal(5)

@@ -121,7 +121,7 @@ class RNNBase(Module):
             x = outs[0] if ends == 1 else cat(outs, -1)
             if self.dropout and self.training and layer + 1 < self.num_layers:
                 x = F.dropout(x, self.dropout)
-        final = tuple(stack(s, 0) for s in zip(*last, strict=True))
+        final = tuple(stack(s, 0) if len(s) > 1 else s[0].unsqueeze(0) for s in zip(*last, strict=True))
         if packed:
             if input.unsorted_indices is not None:
                 final = tuple(s.index_select(1, input.unsorted_indices) for s in final)
