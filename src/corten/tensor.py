@@ -32,6 +32,10 @@ class Tensor(core.TensorBase):
             return core.tensor(data[0], dtype=core.get_default_dtype(), device=device)
         return core.empty(*(data or (0,)), device=device)
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        core._share_free(cls)
+
     def __repr__(self) -> str:
         from corten._format import tensor_text
 

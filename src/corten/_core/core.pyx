@@ -48,10 +48,12 @@ cdef extern from *:
         PyObject_GC_Track(o);
         return o;
     }
-    static void ct_use_tensor_type(PyTypeObject *type) { /* subclasses have a tp_free of their own */
+    static void ct_use_tensor_type(PyTypeObject *type) {
         ct_tensor_type = type;
         type->tp_free = ct_free_tensor;
     }
+    /* An instance may change its __class__ only among types that free in the same way. */
+    static void ct_share_free(PyTypeObject *type) { type->tp_free = ct_free_tensor; }
     #define ct_is_tensor(o, base) (Py_TYPE(o) == ct_tensor_type || PyObject_TypeCheck(o, (PyTypeObject *)(base)))
     static void ct_make_vectorcall(PyTypeObject *type, Py_ssize_t offset) {
         type->tp_vectorcall_offset = offset;
@@ -83,6 +85,7 @@ cdef extern from *:
     PyTypeObject *ct_tensor_type
     object ct_alloc_tensor()
     void ct_use_tensor_type(PyTypeObject *type)
+    void ct_share_free(PyTypeObject *type)
     void ct_clear_fields(TensorBase t)
     bint ct_is_tensor(PyObject *o, object base)
     void ct_make_vectorcall(PyTypeObject *type, Py_ssize_t offset)

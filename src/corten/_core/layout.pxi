@@ -189,6 +189,11 @@ def _set_tensor_type(cls):
     ct_use_tensor_type(<PyTypeObject *>cls)
 
 
+def _share_free(cls):
+    """Let instances of a subclass of Tensor be freed as its own are, so that one may become the other."""
+    ct_share_free(<PyTypeObject *>cls)
+
+
 ct_tensor_type = <PyTypeObject *>TensorBase
 
 

@@ -69,7 +69,8 @@ def _check_sparse(estimator, theirs, X):
     """Raise UnsupportedSetting for a sparse X that scikit-learn's class takes and ours does not."""
     if not issparse(X) or estimator.__sklearn_tags__().input_tags.sparse:
         return
-    if theirs(**estimator.get_params(deep=False)).__sklearn_tags__().input_tags.sparse:
+    known = theirs._get_param_names()
+    if theirs(**{k: v for k, v in estimator.get_params(deep=False).items() if k in known}).__sklearn_tags__().input_tags.sparse:
         raise UnsupportedSetting(estimator, "X", type(X).__name__, "a dense array")
 
 
