@@ -58,7 +58,7 @@ class Speller(nn.Module):
 class Translator(nn.Module):
     """Sequence to sequence: an encoder reads, its last state starts the decoder, which writes."""
 
-    def __init__(self, inputs, outputs, width=96):
+    def __init__(self, inputs, outputs, width=128):
         super().__init__()
         self.read, self.write = nn.Embedding(inputs, width), nn.Embedding(outputs, width)
         self.encoder, self.decoder = nn.GRU(width, width, batch_first=True), nn.GRU(width, width, batch_first=True)
