@@ -40,7 +40,7 @@ def sentiment(run, size):
             pairs.append((words, label))
         run.uses("sentences made from a small grammar, digits and dates: set CORTEN_DATA for film reviews and airline passengers")
     held = len(pairs) // 5
-    counts = Counter(w for words, _ in pairs[held:] for w in set(words))
+    counts = Counter(w for words, _ in pairs[held:] for w in dict.fromkeys(words))
     number = {w: i + 1 for i, (w, c) in enumerate(counts.most_common(4000)) if c > 1}  # 0 is padding and every rare word
     x = padded([[number.get(w, 0) for w in words] for words, _ in pairs], 24)
     y = np.array([label for _, label in pairs], np.int64)
