@@ -34,7 +34,7 @@ def load(run):
     run.uses(f"SMS Spam Collection, {len(texts)} messages")
     order = rng.permutation(len(texts))
     train, test = order[: len(order) * 3 // 4], order[len(order) * 3 // 4 :]
-    counts = Counter(word for i in train for word in set(words_of(texts[i])))  # the vocabulary is the training part's
+    counts = Counter(word for i in train for word in dict.fromkeys(words_of(texts[i])))  # the vocabulary is the training part's
     vocabulary = {word: j for j, (word, _) in enumerate(counts.most_common(150 if run.quick else 600))}
     x = np.zeros((len(texts), len(vocabulary)))
     for i, text in enumerate(texts):

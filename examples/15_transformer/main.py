@@ -116,7 +116,7 @@ def classify(run, rng):
     pairs = [(line.split(), k) for k, path in enumerate(found) for line in path.read_text(encoding="latin-1").splitlines() if line.strip()]
     pairs = [pairs[i] for i in rng.permutation(len(pairs))[: 2000 if run.quick else 10_000]]
     held = len(pairs) // 5
-    counts = Counter(w for words, _ in pairs[held:] for w in set(words))
+    counts = Counter(w for words, _ in pairs[held:] for w in dict.fromkeys(words))
     number = {w: i + 1 for i, (w, c) in enumerate(counts.most_common(6000)) if c > 1}
     x = np.zeros((len(pairs), 24), np.int64)
     for row, (words, _) in zip(x, pairs, strict=True):
