@@ -14,7 +14,7 @@ import numpy as np
 from benches.measure import OURS, Row, Summary, agree
 
 KEYS = ("B2", "B3", "B4", "B7", "B8", "B9")
-SUMMARIES = [Summary("B3", 1.2, "LSTM"), Summary("B3", 1.8, "GRU"), Summary("B4", 1.5, "forward,"), Summary("B4", 1.5, "backward")]
+SUMMARIES = [Summary("B3", 1.2, "LSTM"), Summary("B3", 1.8, "GRU"), Summary("B4", 1.5), Summary("B4", 1.5, "backward")]
 
 RECURRENT = [(64, 32, 128, 128), (128, 32, 256, 256), (32, 1, 128, 128), (28, 64, 28, 128)]
 ATTENTION = [(8, 8, 256, 64), (4, 8, 1024, 64), (1, 12, 2048, 64), (12, 4, 64, 32)]
