@@ -238,6 +238,7 @@ class Checkpoint(Callback):
                 part.unlink()
             os.link(path, part)
             os.replace(part, self.best_path)
+            part.unlink(missing_ok=True)  # renaming one name of a file to another of its names does nothing
         except OSError:
             with suppress(OSError):
                 part.unlink()
