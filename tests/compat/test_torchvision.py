@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import corten
-from corten.compat.torchvision import datasets, grids, images, transforms
+from corten.compat.torchvision import datasets, functional, grids, transforms
 
 RNG = np.random.default_rng(0)
 PICTURE = Image.fromarray(RNG.integers(0, 256, (20, 30, 3)).astype(np.uint8))
@@ -57,8 +57,8 @@ def test_rotation_by_a_right_angle() -> None:
     square = PICTURE.crop((0, 0, 20, 20))
     x = transforms.PILToTensor()(square)
     want = np.rot90(np.asarray(square)).transpose(2, 0, 1)
-    np.testing.assert_array_equal(images.rotate(x, 90).numpy(), want)
-    np.testing.assert_array_equal(np.asarray(images.rotate(square, 90)).transpose(2, 0, 1), want)
+    np.testing.assert_array_equal(functional.rotate(x, 90).numpy(), want)
+    np.testing.assert_array_equal(np.asarray(functional.rotate(square, 90)).transpose(2, 0, 1), want)
 
 
 def test_random_transforms_draw_from_corten() -> None:

@@ -80,7 +80,25 @@ def _solved(lower: Any, x: Any) -> Any:
     return linalg.solve_triangular(lower, x.unsqueeze(-1), upper=False).squeeze(-1)
 
 
-class MultivariateNormal(Distribution):
+class WithCovariance:
+    """What a distribution with a Cholesky factor ``scale_tril`` knows of its covariance."""
+
+    scale_tril: Any
+
+    @property
+    def covariance_matrix(self) -> Any:
+        """:math:`L L^T`."""
+        return self.scale_tril @ self.scale_tril.mT
+
+    @property
+    def precision_matrix(self) -> Any:
+        """Its inverse."""
+        from corten import linalg
+
+        return linalg.inv(self.covariance_matrix)
+
+
+class MultivariateNormal(WithCovariance, Distribution):
     """Normal vectors, by covariance, precision or a Cholesky factor of the covariance."""
 
     has_rsample = True
@@ -109,18 +127,6 @@ class MultivariateNormal(Distribution):
         batch = broadcast_shape(tuple(loc.shape[:-1]), tuple(factor.shape[:-2]))
         self.loc, self.scale_tril = loc.expand((*batch, n)), factor.expand((*batch, n, n))
         super().__init__(batch, (n,), validate_args)
-
-    @property
-    def covariance_matrix(self) -> Any:
-        """:math:`L L^T`."""
-        return self.scale_tril @ self.scale_tril.mT
-
-    @property
-    def precision_matrix(self) -> Any:
-        """Its inverse."""
-        from corten import linalg
-
-        return linalg.inv(self.covariance_matrix)
 
     @property
     def mean(self) -> Any:

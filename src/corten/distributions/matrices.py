@@ -9,6 +9,7 @@ from corten._core import core
 from corten.distributions import constraints
 from corten.distributions.distribution import Distribution, broadcast_all
 from corten.distributions.gamma import Beta, Chi2
+from corten.distributions.joint import WithCovariance
 from corten.ops.pointwise import where
 from corten.ops.random import randn
 
@@ -18,7 +19,7 @@ def _log_diagonal(lower: Any) -> Any:
     return lower.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
 
-class Wishart(Distribution):
+class Wishart(WithCovariance, Distribution):
     """Distribution of :math:`\\sum_{i=1}^{\\nu} x_i x_i^T` of normal vectors of a covariance :math:`\\Sigma`.
 
     Parameters
@@ -48,18 +49,6 @@ class Wishart(Distribution):
         batch = tuple(core.REGISTRY["add"](df, scale_tril[..., 0, 0]).shape)
         self.df, self.scale_tril = df.expand(batch), scale_tril.expand((*batch, p, p))
         super().__init__(batch, (p, p), validate_args)
-
-    @property
-    def covariance_matrix(self) -> Any:
-        """:math:`\\Sigma`."""
-        return self.scale_tril @ self.scale_tril.mT
-
-    @property
-    def precision_matrix(self) -> Any:
-        """:math:`\\Sigma^{-1}`."""
-        from corten import linalg
-
-        return linalg.inv(self.covariance_matrix)
 
     @property
     def mean(self) -> Any:

@@ -64,7 +64,7 @@ class Trainer:
     loss : callable, optional
         From (output, target) to a scalar, the mean over the batch.
     optimizer : Optimizer, optional
-        Needed by :meth:`fit`.
+        Needed by :meth:`fit`. One that asks for the loss several times a step (LBFGS) gets it, of one batch each.
     scheduler : object with ``step()``, optional
         A learning-rate scheduler.
     metrics : mapping of str to Metric, optional

@@ -83,9 +83,9 @@ MODULES: dict[str, tuple[str, ...]] = {
     "torchvision.datasets": ("corten.compat.torchvision.datasets",),
     "torchvision.datasets.mnist": ("corten.compat.torchvision.datasets",),
     "torchvision.models": ("corten.vision.models",),
-    "torchvision.io": ("corten.compat.torchvision.images",),
+    "torchvision.io": ("corten.compat.torchvision.functional",),
     "torchvision.transforms": ("corten.compat.torchvision.transforms",),
-    "torchvision.transforms.functional": ("corten.compat.torchvision.images",),
+    "torchvision.transforms.functional": ("corten.compat.torchvision.functional",),
     "torchvision.transforms.v2": ("corten.compat.torchvision.transforms",),
     "torchvision.utils": ("corten.compat.torchvision.grids",),
 }  # fmt: skip

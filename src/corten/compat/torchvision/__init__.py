@@ -10,7 +10,7 @@ from typing import Any
 
 __version__ = "0.28.0+corten"
 
-_ROOMS = {"datasets": "datasets", "transforms": "transforms", "utils": "grids", "io": "images"}
+_ROOMS = {"datasets": "datasets", "transforms": "transforms", "utils": "grids", "io": "functional"}
 
 
 def __getattr__(name: str) -> Any:

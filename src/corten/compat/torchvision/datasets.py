@@ -234,7 +234,7 @@ class FakeData(VisionDataset):
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         if not 0 <= index < self.size:
             raise IndexError(f"[FakeData] index {index} is outside 0 ... {self.size - 1}")
-        from corten.compat.torchvision.images import to_pil_image
+        from corten.compat.torchvision.functional import to_pil_image
 
         rng = np.random.default_rng(index + self.random_offset)
         picture = core.tensor(rng.integers(0, 256, self.image_size).astype(np.uint8))

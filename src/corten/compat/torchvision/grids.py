@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from corten._core import core
-from corten.compat.torchvision.images import to_pil_image
+from corten.compat.torchvision.functional import to_pil_image
 from corten.ops.view import cat, stack
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from corten._core import core
-from corten.compat.torchvision import images as functional
-from corten.compat.torchvision.images import to_image
+from corten.compat.torchvision import functional
+from corten.compat.torchvision.functional import to_image
 from corten.vision import transforms as _transforms
 from corten.vision.transforms import *  # noqa: F403
 from corten.vision.transforms import ConvertImageDtype
