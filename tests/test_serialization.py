@@ -57,10 +57,90 @@ def test_safetensors_reads_ours_and_we_read_theirs(tmp_path: Path) -> None:
 
 
 def test_nothing_is_pickled(tmp_path: Path) -> None:
-    for bad in (object(), lambda: 0, {1, 2}, corten.nn.Linear(1, 1)):
+    for bad in (object(), lambda: 0, {1, 2}, corten.optim.SGD([corten.ones(1)])):
         with pytest.raises(TypeError):
             corten.save({"x": bad}, tmp_path / "x")
     assert os.listdir(tmp_path) == []
+
+
+# ---- whole networks
+
+
+class Twice(corten.nn.Module):
+    """A module that stands in two places, a weight that two layers share, and attributes of several kinds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = self.again = corten.nn.Linear(3, 3)
+        self.tied = corten.nn.Linear(3, 3)
+        self.tied.weight = self.first.weight
+        self.rest = corten.nn.Sequential(corten.nn.BatchNorm1d(3), corten.nn.Dropout(0.5))
+        self.activation, self.where, self.kinds = corten.nn.functional.relu, corten.device("cpu"), {"a", "b"}
+
+    def forward(self, x: Any) -> Any:
+        return self.rest(self.tied(self.activation(self.again(x))))
+
+
+def test_a_whole_network_comes_back(tmp_path: Path) -> None:
+    net = Twice()
+    net(corten.randn(4, 3))  # running statistics
+    net.eval()
+    corten.save({"net": net, "epoch": 3}, tmp_path / "net")
+    with pytest.raises(RuntimeError, match="weights_only=False"):
+        corten.load(tmp_path / "net")
+    back = corten.load(tmp_path / "net", weights_only=False)["net"]
+    assert type(back) is Twice and not back.training and repr(back) == repr(net)
+    assert back.first is back.again and back.tied.weight is back.first.weight
+    assert isinstance(back.first.weight, corten.nn.Parameter) and back.first.weight.requires_grad
+    assert (back.activation, back.where, back.kinds) == (net.activation, net.where, net.kinds)
+    x = corten.randn(5, 3)
+    assert back(x).tolist() == net(x).tolist()
+    back(x).sum().backward()
+    assert back.first.weight.grad is not None and list(back.state_dict()) == list(net.state_dict())
+
+
+@pytest.mark.parametrize("make", [
+    lambda: corten.nn.TransformerEncoder(corten.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2),
+    lambda: corten.nn.LSTM(8, 4, 2, bidirectional=True, batch_first=True), lambda: corten.nn.Sequential(corten.nn.Linear(8, 2)),
+], ids=["transformer", "lstm", "sequential"])  # fmt: skip
+def test_networks_of_layers_come_back(make: Any, tmp_path: Path) -> None:
+    net = make().eval()
+    corten.save(net, tmp_path / "net")
+    back = corten.load(tmp_path / "net", weights_only=False)
+    x = corten.randn(2, 5, 8)
+    first = (lambda out: out[0] if isinstance(out, tuple) else out)  # noqa: E731
+    assert first(back(x)).tolist() == first(net(x)).tolist()
+
+
+def test_networks_that_cannot_be_saved_say_why(tmp_path: Path) -> None:
+    net = Twice()
+    net.other = object()  # type: ignore[assignment]
+    with pytest.raises(TypeError, match="Twice whose attributes"):
+        corten.save(net, tmp_path / "net")
+    hooked = corten.nn.Linear(2, 2)
+    hooked.register_forward_hook(lambda *a: None)
+    with pytest.raises(TypeError, match="hooks"):
+        corten.save(hooked, tmp_path / "net")
+
+    class Inner(corten.nn.Module):
+        pass
+
+    with pytest.raises(TypeError, match="no module has under that name"):
+        corten.save(Inner(), tmp_path / "net")
+    with pytest.raises(TypeError, match="shape is not known"):
+        corten.save(corten.nn.LazyLinear(2), tmp_path / "net")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(("name", "text"), [("os:system", "no class of networks"), ("corten.nn.linear:Linea", "there is no")])
+def test_only_networks_are_built(name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.BytesIO()
+    dumps = json.dumps
+    monkeypatch.setattr("json.dumps", lambda *a, **k: dumps(*a, **k).replace("corten.nn.linear:Linear", name))
+    corten.save(corten.nn.Linear(1, 1), file)
+    file.seek(0)
+    with pytest.raises(RuntimeError, match=text):
+        corten.load(file, weights_only=False)
 
 
 # ---- damaged files

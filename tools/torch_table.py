@@ -96,7 +96,7 @@ DIFFERS = {
     "func.functionalize": "the function itself",
     "amp.autocast": "computes in float32",
     "compile": "the function itself",
-    "save": "safetensors and JSON; objects other than tensors, numbers and containers raise",
+    "save": "safetensors and JSON: tensors, numbers, containers, and networks by the names of their classes; other objects raise",
     "load": "reads that format, never a pickle",
 }
 

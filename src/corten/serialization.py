@@ -4,10 +4,15 @@ A file written by :func:`save` is a safetensors file whose metadata entry ``cort
 ``{"format": "corten", "version": 1, "root": node}``. A node is a JSON scalar or an object with one key that says what it
 is: ``{"tensor": name}``, ``{"list": [...]}``, ``{"tuple": [...]}``, ``{"dict": [[key, value], ...]}``,
 ``{"float": "nan"}``, ``{"dtype": name}``, ``{"size": [...]}``, ``{"complex": [re, im]}``. Loading runs no code of the file.
+
+A whole network is ``{"network": number, "class": "module:name", "state": {attribute: node}}``, and where it stands again
+``{"network": number}``; a function or class among its attributes is ``{"name": "module:name"}``. These are built only
+when :func:`load` is told to import what a file names.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import os
@@ -17,6 +22,7 @@ from typing import IO, Any
 
 from corten._core import core
 from corten.atomic import atomic_write
+from corten.nn.parameter import Parameter, Shapeless
 from corten.tensor import Tensor
 
 VERSION = 1
@@ -27,12 +33,25 @@ DTYPES = {v: k for k, v in NAMES.items()}
 MOST_DEPTH = 200
 
 
+def _named(path: str) -> Any:
+    """What ``module:name`` is, or None; the module is imported."""
+    module, _, name = path.partition(":")
+    try:
+        found = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, ValueError):
+        return None
+    return found
+
+
 class _Writer:
     """Turns an object into a node and a table of tensors."""
 
     def __init__(self) -> None:
         self.tensors: dict[str, Tensor] = {}
         self.names: dict[tuple[Any, ...], str] = {}
+        self.networks: dict[int, int] = {}
 
     def node(self, value: Any, depth: int = 0) -> Any:
         if depth > MOST_DEPTH:
@@ -44,8 +63,14 @@ class _Writer:
         if isinstance(value, complex):
             return {"complex": [self.node(value.real), self.node(value.imag)]}
         if isinstance(value, core.TensorBase):
-            return {"tensor": self.name(value), "grad": True} if value.requires_grad and value.is_leaf else {
-                "tensor": self.name(value)}  # fmt: skip
+            if isinstance(value, Shapeless):
+                raise TypeError("[save] got a parameter whose shape is not known yet; run the network once first")
+            made: dict[str, Any] = {"tensor": self.name(value)}
+            if value.requires_grad and value.is_leaf:
+                made["grad"] = True
+            if isinstance(value, Parameter):
+                made["parameter"] = True
+            return made
         if isinstance(value, core.Size):
             return {"size": list(value)}
         if isinstance(value, core.dtype):
@@ -58,10 +83,42 @@ class _Writer:
             if value.shape == ():
                 return self.node(value.item(), depth + 1)
             return {"array": self.name(core.from_numpy(value))}
+        if isinstance(value, core.ModuleBase):
+            return self.network(value, depth)
+        if self.networks:  # what networks have for attributes beside the above
+            if isinstance(value, core.device):
+                return {"device": str(value)}
+            if isinstance(value, (set, frozenset)):
+                return {"set": [self.node(v, depth + 1) for v in sorted(value)]}
+            path = f"{getattr(value, '__module__', None)}:{getattr(value, '__qualname__', None)}"
+            if _named(path) is value:
+                return {"name": path}
         if hasattr(value, "state_dict"):
             raise TypeError(f"[save] got a {type(value).__name__}; save its state_dict() instead")
         raise TypeError(f"[save] got {type(value).__name__}, expected tensors, numbers, strings, and lists, tuples and dicts "
                         "of them")  # fmt: skip
+
+    def network(self, value: Any, depth: int) -> Any:
+        if id(value) in self.networks:
+            return {"network": self.networks[id(value)]}
+        number = self.networks[id(value)] = len(self.networks)
+        cls = type(value)
+        path = f"{cls.__module__}:{cls.__qualname__}"
+        if _named(path) is not cls:
+            raise TypeError(f"[save] got a network of the class {cls.__qualname__}, which no module has under that name; "
+                            "save its state_dict() instead")  # fmt: skip
+        state = value.__getstate__()
+        for key, held in state.items():
+            if key.endswith("_hooks") and held:
+                raise TypeError(f"[save] got a {cls.__name__} with hooks, which cannot be saved; save its state_dict() instead")
+        try:
+            nodes = {key: self.node(held, depth + 1) for key, held in state.items()}
+        except TypeError as error:
+            if str(error).startswith("[save] got a "):
+                raise
+            raise TypeError(f"[save] got a {cls.__name__} whose attributes cannot all be saved ({error}); save its "
+                            "state_dict() instead") from None  # fmt: skip
+        return {"network": number, "class": path, "state": nodes}
 
     def name(self, t: Any) -> str:
         if t.dtype.name not in NAMES:
@@ -104,7 +161,8 @@ def save(obj: Any, f: str | os.PathLike[str] | IO[bytes]) -> None:
     Parameters
     ----------
     obj : object
-        For a network, its ``state_dict()``.
+        For a network, best its ``state_dict()``. A whole network is saved by the names of its classes and its attributes;
+        :func:`load` builds it again with ``weights_only=False``, where the classes can be imported.
     f : path or binary file
 
     Raises
@@ -176,33 +234,76 @@ def read_safetensors(f: str | os.PathLike[str] | IO[bytes]) -> tuple[dict[str, T
     return tensors, metadata
 
 
-def _rebuild(node: Any, tensors: dict[str, Tensor], depth: int = 0) -> Any:
-    if depth > MOST_DEPTH:
-        raise ValueError("nested too deeply")
-    if not isinstance(node, dict):
-        if isinstance(node, list):
-            raise ValueError("a bare list")
-        return node
-    kind = next(iter(node))
-    value = node[kind]
-    if kind == "tensor":
-        return tensors[value].requires_grad_(True) if node.get("grad") else tensors[value]
-    if kind == "array":
-        return tensors[value].numpy()
-    if kind in ("list", "tuple"):
-        items = [_rebuild(v, tensors, depth + 1) for v in value]
-        return items if kind == "list" else tuple(items)
-    if kind == "dict":
-        return {_rebuild(k, tensors, depth + 1): _rebuild(v, tensors, depth + 1) for k, v in value}
-    if kind == "float":
-        return float(value)
-    if kind == "size":
-        return core.Size(int(v) for v in value)
-    if kind == "dtype":
-        return core._dtype_by_name(value)
-    if kind == "complex":
-        return complex(*(_rebuild(v, tensors) for v in value))
-    raise ValueError(f"unknown kind {kind!r}")
+class NetworkError(RuntimeError):
+    """A file holds a whole network, which is not to be built, or cannot be."""
+
+
+class _Reader:
+    """Turns a node and the tensors back into an object."""
+
+    def __init__(self, tensors: dict[str, Tensor], trusted: bool) -> None:
+        self.tensors, self.trusted = tensors, trusted
+        self.parameters: dict[str, Any] = {}
+        self.networks: dict[int, Any] = {}
+
+    def build(self, node: Any, depth: int = 0) -> Any:
+        if depth > MOST_DEPTH:
+            raise ValueError("nested too deeply")
+        if not isinstance(node, dict):
+            if isinstance(node, list):
+                raise ValueError("a bare list")
+            return node
+        kind = next(iter(node))
+        value = node[kind]
+        if kind == "tensor":
+            return self.tensor(value, bool(node.get("grad")), bool(node.get("parameter")))
+        if kind == "array":
+            return self.tensors[value].numpy()
+        if kind in ("list", "tuple", "set"):
+            items = [self.build(v, depth + 1) for v in value]
+            return items if kind == "list" else tuple(items) if kind == "tuple" else set(items)
+        if kind == "dict":
+            return {self.build(k, depth + 1): self.build(v, depth + 1) for k, v in value}
+        if kind == "float":
+            return float(value)
+        if kind == "size":
+            return core.Size(int(v) for v in value)
+        if kind == "dtype":
+            return core._dtype_by_name(value)
+        if kind == "device":
+            return core.device(value)
+        if kind == "complex":
+            return complex(*(self.build(v) for v in value))
+        if kind == "network":
+            return self.network(value, node, depth)
+        if kind == "name":
+            return self.named(value)
+        raise ValueError(f"unknown kind {kind!r}")
+
+    def tensor(self, name: str, grad: bool, parameter: bool) -> Any:
+        if parameter:
+            if name not in self.parameters:
+                self.parameters[name] = Parameter(self.tensors[name], requires_grad=grad)
+            return self.parameters[name]
+        return self.tensors[name].requires_grad_(True) if grad else self.tensors[name]
+
+    def named(self, path: str) -> Any:
+        if not self.trusted:
+            raise NetworkError(f"a whole network is in it, of {path}; weights_only=False imports what it names and builds it")
+        found = _named(path)
+        if found is None:
+            raise NetworkError(f"there is no {path} here: define or import it first")
+        return found
+
+    def network(self, number: int, node: dict[str, Any], depth: int) -> Any:
+        if number in self.networks:
+            return self.networks[number]
+        cls = self.named(node["class"])
+        if not (isinstance(cls, type) and issubclass(cls, core.ModuleBase)):
+            raise NetworkError(f"{node['class']} is no class of networks")
+        made = self.networks[number] = cls.__new__(cls)
+        made.__setstate__({key: self.build(held, depth + 1) for key, held in node["state"].items()})
+        return made
 
 
 def load(f: str | os.PathLike[str] | IO[bytes], map_location: Any = None, *, weights_only: bool = True,
@@ -214,11 +315,15 @@ def load(f: str | os.PathLike[str] | IO[bytes], map_location: Any = None, *, wei
     f : path or binary file
     map_location : device, optional
         ``'cpu'``.
+    weights_only : bool
+        False lets a file hold a whole network: the modules that it names are imported, so trust the file.
 
     Raises
     ------
     ValueError
         When the file is damaged, of another format, or of a later version.
+    RuntimeError
+        When it holds a whole network and ``weights_only``, or a class of it is not here.
     OSError
         When it cannot be read.
     """
@@ -242,6 +347,8 @@ def load(f: str | os.PathLike[str] | IO[bytes], map_location: Any = None, *, wei
     if found != ("corten", VERSION):
         raise ValueError(f"[load] {name}: got format {found[0]!r} version {found[1]}, expected 'corten' version {VERSION}")
     try:
-        return _rebuild(document["root"], tensors)
+        return _Reader(tensors, trusted=not weights_only).build(document["root"])
+    except NetworkError as error:
+        raise RuntimeError(f"[load] {name}: {error}") from None
     except (ValueError, KeyError, TypeError, StopIteration, AttributeError, IndexError, OverflowError, RuntimeError) as error:
         raise ValueError(f"[load] {name}: the description in the header is damaged ({error})") from None

@@ -96,6 +96,8 @@ class Tensor(core.TensorBase):
         """False: tensors are on the CPU."""
         return False
 
+    is_xpu = is_mps = is_mkldnn = is_quantized = is_sparse = is_nested = is_cuda
+
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         """The namespace of the Array API standard; see :mod:`corten.array_api`."""
         from importlib import import_module

@@ -160,6 +160,56 @@ def test_tells_the_truth(tmp_path: Path) -> None:
     assert done.stdout == "all true\n", done.stderr
 
 
+USUAL = """
+import torch, torch.onnx, torch.nn as nn, torch.multiprocessing as mp
+import torchvision.models as models
+from torch.profiler import ProfilerActivity, profile, record_function
+
+names = sorted(n for n in models.__dict__ if n.islower() and not n.startswith("__") and callable(models.__dict__[n]))
+assert "resnet18" in names and models.__dict__["resnet18"] is models.resnet18
+x = torch.ones(2)
+assert not (x.is_cuda or x.is_xpu or x.is_mps or x.is_sparse or x.is_quantized)
+assert torch.randint(5, size=(3,)).max() < 5 and torch.randint(high=2, size=(4,)).shape == (4,)
+with profile(activities=[ProfilerActivity.CPU]) as prof:
+    for _ in range(3):
+        with record_function("part"):
+            torch.ones(10).sum()
+(part,) = prof.key_averages()
+assert (part.key, part.count) == ("part", 3) and part.cpu_time_total > 0 and "part" in prof.key_averages().table()
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(2, 1)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+def work(net):
+    with torch.no_grad():
+        print("child", type(net).__name__, torch.__version__.startswith("2."), net(torch.ones(2)).shape, flush=True)
+
+
+if __name__ == "__main__":
+    net = Net()
+    torch.save(net, "net.pt")
+    assert torch.equal(torch.load("net.pt", weights_only=False)(x), net(x))
+    mp.set_start_method("spawn")
+    child = mp.Process(target=work, args=(net,))
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+"""
+
+
+def test_what_scripts_usually_import_and_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run(USUAL, tmp_path)
+    assert done.stdout == "child Net True corten.Size([1])\n" and done.returncode == 0, done.stderr
+
+
 def test_install_comes_before_torch(tmp_path: Path) -> None:
     code = "from corten.compat.torch import install\nimport sys, types\nsys.modules['torch'] = types.ModuleType('torch')\ninstall()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

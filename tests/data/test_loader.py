@@ -137,6 +137,17 @@ SAMPLERS = {
 }
 
 
+@pytest.mark.parametrize("replacement", [False, True])
+def test_an_epoch_without_an_end_is_drawn_as_it_goes(replacement):
+    data = TensorDataset(corten.arange(40))
+    sampler = RandomSampler(data, replacement=replacement, num_samples=10**10)
+    loader = DataLoader(data, 32, sampler=sampler)
+    assert len(loader) == 312_500_000
+    seen = [int(i) for (batch,), _ in zip(loader, range(2500), strict=False) for i in batch]
+    counts = np.bincount(seen, minlength=40)  # 80,000 draws: 2,000 of each
+    assert len(seen) == 80_000 and (abs(counts - 2000).max() < 250 if replacement else set(counts) == {2000})
+
+
 @pytest.mark.parametrize("drop_last", [False, True])
 @pytest.mark.parametrize("batch_size", [1, 7, 32, 100])
 @pytest.mark.parametrize("name", SAMPLERS)

@@ -188,3 +188,55 @@ def test_activations_in_place_after_a_layer(name):
         (out * out).sum().backward()
         grads.append(x.grad.numpy())
     np.testing.assert_allclose(grads[0], grads[1], rtol=1e-4, atol=1e-4)
+
+
+# ---- PyTorch's shapes of dropped channels, its weighted losses, its in-place activations
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("shape", [(3,), (3, 4), (2, 3, 4), (2, 3, 4, 5), (2, 3, 4, 5, 6)], ids=len)
+@pytest.mark.filterwarnings("ignore:.*dropout2d.*:UserWarning", "ignore:.*dropout3d.*:UserWarning")
+def test_what_dropout_of_channels_drops_together(dims: int, shape: tuple[int, ...]) -> None:
+    def constant(m: Any) -> Any:
+        """Up to which dimension all elements were dropped together in every one of twenty draws."""
+        found = [getattr(m.nn.functional, f"dropout{dims}d")(m.ones(shape), 0.5).numpy() for _ in range(20)]
+        assert all(f.shape == shape for f in found)
+        return [all((f.reshape(*shape[:k], -1) == f.reshape(*shape[:k], -1)[..., :1]).all() for f in found) for k in range(len(shape))]
+
+    try:
+        want = constant(torch)
+    except RuntimeError:
+        with pytest.raises(RuntimeError, match=f"dropout{dims}d"):
+            constant(corten)
+        return
+    assert constant(corten) == want
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_l1_loss_with_weights(reduction: str) -> None:
+    w = abs(real(4, 3))
+    check(lambda x, t: F.l1_loss(x, t, reduction=reduction, weight=corten.tensor(w)),
+          lambda x, t: TF.l1_loss(x, t, reduction=reduction, weight=torch.tensor(w)), real(4, 3), real(4, 3))  # fmt: skip
+    for m in (corten, torch):
+        with pytest.raises(ValueError, match="eights"):
+            m.nn.functional.l1_loss(m.ones(4, 3), m.ones(4, 3), weight=m.ones(3))
+
+
+@pytest.mark.parametrize(("name", "arguments"), [("elu_", (2.0,)), ("celu_", (2.0,)), ("selu_", ()), ("leaky_relu_", (0.3,)),
+                                                 ("hardtanh_", (-0.5, 0.7)), ("threshold_", (0.1, 2.0)), ("relu_", ()),
+                                                 ("rrelu_", (0.1, 0.1))])  # fmt: skip
+def test_activations_in_place(name: str, arguments: tuple[float, ...]) -> None:
+    x = real(5, 4)
+    ours, theirs = corten.tensor(x), torch.tensor(x)
+    assert getattr(F, name)(ours, *arguments) is ours
+    getattr(TF, name)(theirs, *arguments)
+    np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("layer", ["BatchNorm2d", "GroupNorm", "InstanceNorm2d"])
+def test_norms_without_bias(layer: str) -> None:
+    made = {m: getattr(m.nn, layer)(*((2, 4) if layer == "GroupNorm" else (4,)), affine=True, bias=False) for m in (corten, torch)}
+    assert list(made[corten].state_dict()) == list(made[torch].state_dict()) and made[corten].bias is None
+    x = real(2, 4, 3, 3)
+    got, want = made[corten].double()(corten.tensor(x)), made[torch].double()(torch.tensor(x))
+    np.testing.assert_allclose(got.detach().numpy(), want.detach().numpy(), rtol=1e-9, atol=1e-12)

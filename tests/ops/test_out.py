@@ -25,6 +25,13 @@ CALLS = {
     "logical": lambda m, x, **k: m.logical_and(x, x - 1, **k), "lt": lambda m, x, **k: m.lt(x, 1, **k),
     "norm": lambda m, x, **k: m.norm(x, **k),
     "cumsum": lambda m, x, **k: m.cumsum(x, 1, **k), "entr": lambda m, x, **k: m.special.entr(x, **k),
+    "gather": lambda m, x, **k: m.gather(x, 1, m.tensor([[0], [3], [1]]), **k),
+    "take_along_dim": lambda m, x, **k: m.take_along_dim(x, m.tensor([[0], [3], [1]]), 1, **k),
+    "index_select": lambda m, x, **k: m.index_select(x, 0, m.tensor([2, 0]), **k),
+    "index_add": lambda m, x, **k: m.index_add(x, 0, m.tensor([2, 0]), m.ones(2, 4, dtype=x.dtype), alpha=2, **k),
+    "masked_select": lambda m, x, **k: m.masked_select(x, x > 1, **k), "nonzero": lambda m, x, **k: m.nonzero(x > 1, **k),
+    "polygamma": lambda m, x, **k: m.polygamma(2, x, **k), "mvlgamma": lambda m, x, **k: m.mvlgamma(x + 1, 2, **k),
+    "normalize": lambda m, x, **k: m.nn.functional.normalize(x, dim=1, **k),
     "ones": lambda m, x, **k: m.ones(3, **k),
     "full": lambda m, x, **k: m.full((2,), 7.0, **k), "zeros": lambda m, x, **k: m.zeros(2, 2, **k),
 }  # fmt: skip

@@ -14,7 +14,7 @@ from . import position
 from ._batches import Batches, Counted, Position
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset, has_take
-from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, draw_seed
+from .sampler import WHOLE, BatchSampler, RandomSampler, Sampler, SequentialSampler, draw_seed
 from .workers import DEAD, END, Fetcher, ProcessWorker, Result, Setup, ThreadWorker
 
 T_co = TypeVar("T_co", covariant=True)
@@ -263,6 +263,7 @@ class DataLoader(Generic[T_co]):
             and type(self.batch_sampler) is BatchSampler
             and self.batch_sampler.sampler is self.sampler
             and hasattr(self.sampler, "index_tensor")
+            and len(self.sampler) <= WHOLE
             and self.worker_init_fn is None
             and self.multiprocessing_context is None
             and has_take(self.dataset)

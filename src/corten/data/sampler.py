@@ -13,6 +13,10 @@ from typing import Any
 
 import corten
 
+#: an epoch of more indices is drawn piece by piece, as it is asked for: 10^10 of them are a usual way to say "for ever"
+WHOLE = 1 << 24
+PIECE = 1 << 16
+
 
 def draw_seed(generator: Any = None) -> int:
     """A non-negative seed of 62 bits from ``generator``, or from the default one."""
@@ -83,20 +87,28 @@ class RandomSampler(Sampler):
 
     def index_tensor(self) -> Any:
         """The indices of a new epoch, int64, shape (num_samples,)."""
-        n, wanted = len(self.data_source), self.num_samples
-        generator = self.generator
+        pieces = list(self._pieces(self.num_samples))
+        if not pieces:
+            return corten.zeros(0, dtype=corten.int64)
+        return pieces[0] if len(pieces) == 1 else corten.cat(pieces)
+
+    def _pieces(self, size: int) -> Iterator[Any]:
+        """The indices of a new epoch: draws ``size`` at a time, or one permutation after the other."""
+        n, left, generator = len(self.data_source), self.num_samples, self.generator
         if generator is None:
             generator = corten.Generator()
             generator.manual_seed(draw_seed())
-        if n == 0:
-            return corten.zeros(0, dtype=corten.int64)
-        if self.replacement:
-            return corten.randint(0, n, (wanted,), dtype=corten.int64, generator=generator)
-        rounds = [corten.randperm(n, generator=generator) for _ in range(math.ceil(wanted / n))]
-        return (rounds[0] if len(rounds) == 1 else corten.cat(rounds))[:wanted]
+        while left > 0 and n > 0:
+            if self.replacement:
+                piece = corten.randint(0, n, (min(left, size),), dtype=corten.int64, generator=generator)
+            else:
+                piece = corten.randperm(n, generator=generator)[:left]
+            left -= len(piece)
+            yield piece
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.index_tensor().tolist())
+        pieces = self._pieces(PIECE if self.num_samples > WHOLE else self.num_samples)
+        return itertools.chain.from_iterable(piece.tolist() for piece in pieces)
 
     def __len__(self) -> int:
         return self.num_samples

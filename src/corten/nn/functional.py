@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from corten._core import core
@@ -9,7 +10,7 @@ from corten.ops import activation as act
 from corten.ops import loss as losses
 from corten.ops.activation import log_softmax_op, softmax_op
 from corten.ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d  # noqa: F401
-from corten.ops.loss import reduction_code
+from corten.ops.loss import old_reduction, reduction_code
 from corten.ops.matmul import linear_activated, linear_op
 from corten.ops.pointwise import clamp, where
 from corten.ops.random import dropout_apply
@@ -198,10 +199,11 @@ def softmin(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any
     return softmax(-input, dim, dtype=dtype)
 
 
-def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:
+def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Any = None) -> Any:
     """Divided by its p-norm along a dimension."""
     size = (input.abs() ** p).sum(dim, keepdim=True) ** (1 / p) if p != 2 else (input * input).sum(dim, keepdim=True).sqrt()
-    return input / clamp(size, min=eps)
+    made = input / clamp(size, min=eps)
+    return made if out is None else core.REGISTRY["write_out"]("normalize", out, made)
 
 
 # ---- dropout
@@ -218,13 +220,18 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = F
 
 
 def feature_dropout(input: Any, p: float, training: bool, inplace: bool, dims: int) -> Any:
-    """Zero whole channels of (N, C, spatial...)."""
+    """Zero whole channels of (N, C, spatial...), or of (C, spatial...); dropout2d knows (N, C, ...) alone, as in PyTorch."""
+    if input.ndim < (1 if dims == 3 else 2) or (dims == 1 and input.ndim > 3):
+        raise RuntimeError(f"[dropout{dims}d] got {input.ndim} dimensions, expected {dims + 1} or {dims + 2}")
+    if dims == 2 and input.ndim == 3:
+        warnings.warn("[dropout2d] got 3 dimensions, taken as (N, C, L), as PyTorch takes them; dropout1d says so", stacklevel=3)
     if not 0 <= p <= 1:
         raise ValueError(f"[dropout{dims}d] got p={p}, expected a probability")
     if not training or p == 0:
         return input
-    lead = 2 if input.ndim == dims + 2 else 1
-    mask = dropout_apply(core.ones(tuple(input.shape[:lead]) + (1,) * dims, dtype=input.dtype), p) if p < 1 else 0.0
+    lead = 2 if dims == 2 or input.ndim == dims + 2 else 1
+    channels = tuple(input.shape[:lead]) + (1,) * (input.ndim - lead)
+    mask = dropout_apply(core.ones(channels, dtype=input.dtype), p) if p < 1 else 0.0
     return input.mul_(mask) if inplace else input * mask
 
 
@@ -264,12 +271,6 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
 # ---- losses
 
 
-def _old_reduction(reduction: str, size_average: Any, reduce: Any) -> str:
-    if size_average is None and reduce is None:
-        return reduction
-    return "none" if reduce is False else "sum" if size_average is False else "mean"
-
-
 def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: Any = None, ignore_index: int = -100,
                   reduce: Any = None, reduction: str = "mean", label_smoothing: float = 0.0) -> Any:  # fmt: skip
     """Cross-entropy of logits: :math:`-\\log \\mathrm{softmax}(x)_t`.
@@ -295,7 +296,7 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: Any
     tensor(0.6931)
     """
     if size_average is not None or reduce is not None:
-        reduction = _old_reduction(reduction, size_average, reduce)
+        reduction = old_reduction(reduction, size_average, reduce)
     code = 1 if reduction == "mean" else reduction_code("cross_entropy", reduction)
     if target.is_floating_point():
         if target.shape != input.shape:
@@ -317,7 +318,7 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: Any
 def nll_loss(input: Any, target: Any, weight: Any = None, size_average: Any = None, ignore_index: int = -100,
              reduce: Any = None, reduction: str = "mean") -> Any:  # fmt: skip
     """Negative log-likelihood: :math:`-x_t` of log-probabilities; parameters as for :func:`cross_entropy`."""
-    code = reduction_code("nll_loss", _old_reduction(reduction, size_average, reduce))
+    code = reduction_code("nll_loss", old_reduction(reduction, size_average, reduce))
     single = input.ndim == 1
     if single:
         input, target = input.unsqueeze(0), target.unsqueeze(0)
@@ -341,28 +342,33 @@ def _pair(name: str, input: Any, target: Any) -> tuple[Any, Any]:
 def mse_loss(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
              weight: Any = None) -> Any:  # fmt: skip
     """Squared error: :math:`(x - t)^2`."""
-    code = reduction_code("mse_loss", _old_reduction(reduction, size_average, reduce))
+    code = reduction_code("mse_loss", old_reduction(reduction, size_average, reduce))
     input, target = _pair("mse_loss", input, target)
     if weight is not None:
-        return _weighted(losses.mse_loss(input, target, reduction=0), weight, code)
+        return _weighted("mse_loss", losses.mse_loss(input, target, reduction=0), weight, code)
     return losses.mse_loss(input, target, reduction=code)
 
 
-def _weighted(each: Any, weight: Any, code: int) -> Any:
+def _weighted(name: str, each: Any, weight: Any, code: int) -> Any:
+    if weight.shape != each.shape:
+        raise ValueError(f"[{name}] got weights {tuple(weight.shape)}, expected {tuple(each.shape)}")
     each = each * weight
-    return each if code == 0 else each.sum() / weight.expand(each.shape).sum() if code == 1 else each.sum()
+    return each if code == 0 else each.sum() / weight.sum() if code == 1 else each.sum()
 
 
-def l1_loss(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Any:
-    """Absolute error: :math:`|x - t|`."""
-    code = reduction_code("l1_loss", _old_reduction(reduction, size_average, reduce))
+def l1_loss(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
+            weight: Any = None) -> Any:  # fmt: skip
+    """Absolute error: :math:`|x - t|`; the mean of weighted errors is divided by the sum of the weights."""
+    code = reduction_code("l1_loss", old_reduction(reduction, size_average, reduce))
+    if weight is not None:
+        return _weighted("l1_loss", losses.l1_loss(*_pair("l1_loss", input, target), reduction=0), weight, code)
     return losses.l1_loss(*_pair("l1_loss", input, target), reduction=code)
 
 
 def smooth_l1_loss(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
                    beta: float = 1.0) -> Any:  # fmt: skip
     """Squared error below beta, absolute error above."""
-    code = reduction_code("smooth_l1_loss", _old_reduction(reduction, size_average, reduce))
+    code = reduction_code("smooth_l1_loss", old_reduction(reduction, size_average, reduce))
     if beta < 0:
         raise RuntimeError(f"[smooth_l1_loss] got beta={beta}, expected beta >= 0")
     if beta == 0:
@@ -377,14 +383,14 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     code = reduction_code("huber_loss", reduction)
     pair = _pair("huber_loss", input, target)
     if weight is not None:
-        return _weighted(losses.huber_loss(*pair, reduction=0, delta=delta), weight, code)
+        return _weighted("huber_loss", losses.huber_loss(*pair, reduction=0, delta=delta), weight, code)
     return losses.huber_loss(*pair, reduction=code, delta=delta)
 
 
 def binary_cross_entropy(input: Any, target: Any, weight: Any = None, size_average: Any = None, reduce: Any = None,
                          reduction: str = "mean") -> Any:  # fmt: skip
     """Cross-entropy of probabilities: :math:`-t \\log x - (1 - t) \\log(1 - x)`, logarithms limited to -100."""
-    code = reduction_code("binary_cross_entropy", _old_reduction(reduction, size_average, reduce))
+    code = reduction_code("binary_cross_entropy", old_reduction(reduction, size_average, reduce))
     if input.shape != target.shape:
         raise ValueError(f"[binary_cross_entropy] input {tuple(input.shape)} and target {tuple(target.shape)} differ")
     if input.numel() and not bool(((input >= 0) & (input <= 1)).all()):
@@ -395,7 +401,7 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, size_avera
 def binary_cross_entropy_with_logits(input: Any, target: Any, weight: Any = None, size_average: Any = None,
                                      reduce: Any = None, reduction: str = "mean", pos_weight: Any = None) -> Any:  # fmt: skip
     """Cross-entropy of a logistic output, finite for any logit."""
-    code = reduction_code("binary_cross_entropy_with_logits", _old_reduction(reduction, size_average, reduce))
+    code = reduction_code("binary_cross_entropy_with_logits", old_reduction(reduction, size_average, reduce))
     if input.shape != target.shape:
         raise ValueError(f"[binary_cross_entropy_with_logits] input {tuple(input.shape)} and target {tuple(target.shape)} differ")
     weight = None if weight is None else weight.expand(input.shape)
@@ -406,7 +412,7 @@ def binary_cross_entropy_with_logits(input: Any, target: Any, weight: Any = None
 def kl_div(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
            log_target: bool = False) -> Any:  # fmt: skip
     """Kullback-Leibler divergence: :math:`t (\\log t - x)` of log-probabilities x."""
-    reduction = _old_reduction(reduction, size_average, reduce)
+    reduction = old_reduction(reduction, size_average, reduce)
     batch = reduction == "batchmean"
     code = reduction_code("kl_div", "sum" if batch else reduction)
     out = (losses.kl_div_log if log_target else losses.kl_div)(*_pair("kl_div", input, target), reduction=code)

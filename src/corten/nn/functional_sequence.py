@@ -12,6 +12,7 @@ from corten.autograd import no_grad
 from corten.nn.functional_embedding import embedding_bag
 from corten.ops import attention as attention_ops
 from corten.ops import norm as ops
+from corten.ops.loss import old_reduction
 
 __all__ = ["batch_norm", "cosine_embedding_loss", "cosine_similarity", "ctc_loss", "embedding_bag", "group_norm", "instance_norm",
            "layer_norm", "packed_attention", "pairwise_distance", "rms_norm", "scaled_dot_product_attention"]  # fmt: skip
@@ -235,8 +236,10 @@ def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepd
     return d.sum(-1, keepdim=keepdim) if p == 1 else (d**p).sum(-1, keepdim=keepdim) ** (1 / p)
 
 
-def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: str = "mean") -> Any:
+def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float = 0.0, size_average: Any = None,
+                          reduce: Any = None, reduction: str = "mean") -> Any:  # fmt: skip
     """1 - cos for pairs with target 1, :math:`\\max(0, \\cos - margin)` for those with -1."""
+    reduction = old_reduction(reduction, size_average, reduce)
     cos = cosine_similarity(input1, input2, -1)
     each = (target == 1).to(cos.dtype) * (1 - cos) + (target == -1).to(cos.dtype) * (cos - margin).relu()
     return each if reduction == "none" else each.mean() if reduction == "mean" else each.sum()

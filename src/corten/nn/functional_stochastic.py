@@ -73,19 +73,45 @@ def relu_(input: Any) -> Any:
     return input.relu_()
 
 
-def _inplace(name: str) -> Any:
-    def changed(input: Any, *args: Any, **kwargs: Any) -> Any:
-        import corten.nn.functional
+def _inplace(name: str, input: Any, *args: Any) -> Any:
+    import corten.nn.functional
 
-        return getattr(corten.nn.functional, name)(input, *args, **{**kwargs, "inplace": True})
-
-    changed.__name__ = changed.__qualname__ = f"{name}_"
-    changed.__doc__ = f":func:`{name}` in place."
-    return changed
+    return getattr(corten.nn.functional, name)(input, *args, inplace=True)
 
 
-elu_, selu_, celu_, leaky_relu_, hardtanh_, threshold_, rrelu_ = map(
-    _inplace, ("elu", "selu", "celu", "leaky_relu", "hardtanh", "threshold", "rrelu"))  # fmt: skip
+def elu_(input: Any, alpha: float = 1.0) -> Any:
+    """:func:`elu` in place."""
+    return _inplace("elu", input, alpha)
+
+
+def selu_(input: Any) -> Any:
+    """:func:`selu` in place."""
+    return _inplace("selu", input)
+
+
+def celu_(input: Any, alpha: float = 1.0) -> Any:
+    """:func:`celu` in place."""
+    return _inplace("celu", input, alpha)
+
+
+def leaky_relu_(input: Any, negative_slope: float = 0.01) -> Any:
+    """:func:`leaky_relu` in place."""
+    return _inplace("leaky_relu", input, negative_slope)
+
+
+def hardtanh_(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
+    """:func:`hardtanh` in place."""
+    return _inplace("hardtanh", input, min_val, max_val)
+
+
+def threshold_(input: Any, threshold: float, value: float) -> Any:
+    """:func:`threshold` in place."""
+    return _inplace("threshold", input, threshold, value)
+
+
+def rrelu_(input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False) -> Any:
+    """:func:`rrelu` in place."""
+    return _inplace("rrelu", input, lower, upper, training)
 
 
 def conv_tbc(input: Any, weight: Any, bias: Any, pad: int = 0) -> Any:

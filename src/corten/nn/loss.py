@@ -6,6 +6,7 @@ from typing import Any
 
 from corten.nn import functional as F  # noqa: N812
 from corten.nn.module import Module
+from corten.ops.loss import old_reduction
 
 __all__ = ["BCELoss", "BCEWithLogitsLoss", "ContrastiveLoss", "CrossEntropyLoss", "FocalLoss", "HuberLoss", "KLDivLoss",
            "L1Loss", "MSELoss", "NLLLoss", "SmoothL1Loss"]  # fmt: skip
@@ -16,7 +17,7 @@ class Loss(Module):
 
     def __init__(self, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> None:
         super().__init__()
-        self.reduction = F._old_reduction(reduction, size_average, reduce)
+        self.reduction = old_reduction(reduction, size_average, reduce)
         if self.reduction not in ("none", "mean", "sum", "batchmean"):
             raise ValueError(f"[{type(self).__name__}] got reduction={reduction!r}, expected 'none', 'mean' or 'sum'")
 

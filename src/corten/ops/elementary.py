@@ -207,16 +207,16 @@ def frexp(input: Any) -> Any:
     )
 
 
-@composite
+@composite(out=True)
 def mvlgamma(input: Any, p: int) -> Any:
     """Logarithm of the multivariate gamma function of dimension p."""
     if p < 1:
         raise RuntimeError(f"[mvlgamma] got p={p}, expected at least 1")
     x = as_real(input)
-    out = core.full((), p * (p - 1) / 4 * math.log(math.pi), dtype=x.dtype)
+    total = core.full((), p * (p - 1) / 4 * math.log(math.pi), dtype=x.dtype)
     for i in range(p):
-        out = out + (x - i / 2).lgamma()
-    return out
+        total = total + (x - i / 2).lgamma()
+    return total
 
 
 for _name in ("mvlgamma",):

@@ -138,13 +138,13 @@ def solve_triangular(A: Any, B: Any, *, upper: bool, left: bool = True, unitrian
     return triangular_op(A, B, bool(upper), bool(unitriangular))
 
 
-@composite
+@composite(out=True)
 def triangular_solve(
-    input: Any, A: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False
+    b: Any, A: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False
 ) -> Any:  # noqa: N803
-    """X with A X = input for triangular A, and A."""
+    """X with A X = b for triangular A, and A."""
     a = mt(A) if transpose else A
-    made = solve_triangular(a, input, upper=upper != transpose, unitriangular=unitriangular)
+    made = solve_triangular(a, b, upper=upper != transpose, unitriangular=unitriangular)
     return return_types.triangular_solve((made, A.clone()))
 
 
@@ -399,7 +399,7 @@ def packed_lu(input: Any, *, pivot: bool = True, get_infos: bool = False) -> Any
     return (packed, pivots, info) if get_infos else (packed, pivots)
 
 
-@composite(method=False)
+@composite(method=False, out=True)
 def lu_unpack(LU_data: Any, LU_pivots: Any, unpack_data: bool = True, unpack_pivots: bool = True) -> Any:  # noqa: N803
     """Permutation and triangular factors, from what :func:`corten.linalg.lu_factor` gives."""
     m, n = LU_data.shape[-2:]

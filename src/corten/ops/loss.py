@@ -11,6 +11,13 @@ from corten.ops.pointwise import where
 REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
 
 
+def old_reduction(reduction: str, size_average: Any, reduce: Any) -> str:
+    """The reduction that two older parameters, if given, stand for."""
+    if size_average is None and reduce is None:
+        return reduction
+    return "none" if reduce is False else "sum" if size_average is False else "mean"
+
+
 def reduction_code(name: str, reduction: str) -> int:
     """The kernel's number for a reduction."""
     if reduction not in REDUCTIONS:

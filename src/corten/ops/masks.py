@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from corten._core import core
+from corten.ops.composite import composite
 from corten.ops.declare import function, op
 from corten.ops.pointwise import where
 from corten.ops.slices import writes_back
@@ -55,7 +56,7 @@ masked_scatter_op = op(
     doc="The input with the elements of the source, in order, where a mask of its shape holds.")  # fmt: skip
 
 
-@function(method=True)
+@composite(out=True)
 def masked_select(input: Any, mask: Any) -> Any:
     """The elements where the mask holds, in one dimension; input and mask broadcast.
 
@@ -98,7 +99,7 @@ for _made in (masked_scatter, masked_fill):
     writes_back(_made.__name__, _made)
 
 
-@function(method=True)
+@composite(out=True)
 def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
     """Indices of the nonzero elements: a row each, or a tuple with a tensor for each dimension.
 

@@ -230,11 +230,13 @@ def randn_like(input: Any, *, dtype: Any = None, generator: Generator | None = N
 
 
 @function
-def randint(low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, out: Any = None,
+def randint(low: int = 0, high: Any = None, size: Any = None, *, generator: Generator | None = None, out: Any = None,
             dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:  # fmt: skip
     """Integers of [low, high), each as likely as the others; ``randint(high, size)`` starts at 0."""
     if size is None:
         low, high, size = 0, low, high
+    elif high is None:
+        low, high = 0, low
     if high <= low:
         raise RuntimeError(f"[randint] got low {low} and high {high}, expected low < high")
     seed, offset = (generator or default_generator).next_call()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from corten._core import core
+from corten.ops.composite import composite
 from corten.ops.declare import function, op
 from corten.ops.pointwise import where
 from corten.ops.view import core_wrap
@@ -141,7 +142,7 @@ index_add_op = op(
     doc="The input with slices added where the index points.")  # fmt: skip
 
 
-@function(method=True)
+@composite(out=True)
 def index_select(input: Any, dim: int, index: Any) -> Any:
     """Slices of a dimension, by their indices.
 
@@ -165,7 +166,7 @@ def _check_slices(name: str, input: Any, d: int, index: Any, source: Any) -> Non
         raise RuntimeError(f"[{name}] got slices of {source.dtype}, expected {input.dtype}")
 
 
-@function(method=True)
+@composite(out=True)
 def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: float = 1) -> Any:
     """The input with ``alpha`` times slices added where the index points, repeated ones too.
 
@@ -291,7 +292,7 @@ scatter_reduce_op = op(
     doc="The input with elements reduced along a dimension.")  # fmt: skip
 
 
-@function(method=True)
+@composite(out=True)
 def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> Any:
     """Elements picked along a dimension: ``out[i][j] = input[index[i][j]][j]`` for dim 0.
 
@@ -386,7 +387,7 @@ def scatter_reduce(input: Any, dim: int, index: Any, src: Any, reduce: str, *, i
                       include_self=include_self)  # fmt: skip
 
 
-@function(method=True)
+@composite(out=True)
 def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
     """Elements picked along a dimension, the other dimensions broadcast; of the flattened input without ``dim``."""
     if dim is None:

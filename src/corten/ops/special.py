@@ -195,7 +195,7 @@ def polygamma(n: int, input: Any) -> Any:
 
 
 publish(polygamma, "polygamma", "The n-th derivative of the digamma function.")
-FUNCTIONS["polygamma"] = polygamma
+FUNCTIONS["polygamma"] = with_out(polygamma, "polygamma")
 Tensor.polygamma = lambda self, n: polygamma(n, self)
 Tensor.polygamma_ = in_place(lambda self, n: polygamma(n, self), "polygamma")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.abc
 import importlib.machinery
+import multiprocessing.spawn
 import sys
 import types
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "torch.autograd.functional": ("corten.func.functional",),
     "torch.autograd.grad_mode": ("corten.autograd",),
     "torch.autograd.gradcheck": ("corten.autograd",),
+    "torch.autograd.profiler": (f"{HERE}.profiler",),
     "torch.backends": (f"{HERE}.backends",),
     "torch.cuda": (f"{HERE}.cuda",),
     "torch.cuda.amp": (f"{HERE}.cuda_amp",),
@@ -60,10 +62,12 @@ MODULES: dict[str, tuple[str, ...]] = {
     "torch.nn.utils.spectral_norm": ("corten.nn.utils.spectral_norm",),
     "torch.nn.utils.stateless": ("corten.nn.utils.stateless",),
     "torch.nn.utils.weight_norm": ("corten.nn.utils.weight_norm",),
+    "torch.onnx": (f"{HERE}.onnx",),
     "torch.optim": ("corten.optim",),
     "torch.optim.lr_scheduler": ("corten.optim.lr_scheduler",),
     "torch.optim.optimizer": ("corten.optim.optimizer",),
     "torch.optim.swa_utils": ("corten.optim.swa_utils",),
+    "torch.profiler": (f"{HERE}.profiler",),
     "torch.random": (f"{HERE}.random",),
     "torch.special": ("corten.special",),
     "torch.testing": (f"{HERE}.testing",),
@@ -149,7 +153,9 @@ _made: dict[str, Mirror] = {}
 def module(name: str) -> Mirror:
     """The mirror of that name."""
     if name not in _made:
-        _made[name] = Mirror(name)
+        made = _made[name] = Mirror(name)
+        if name == "torchvision.models":  # scripts list what builds a model in its __dict__
+            made.__dict__.update((n, getattr(made, n)) for n in made.list_models())
     return _made[name]
 
 
@@ -177,6 +183,18 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 _finder = Finder()
 
 
+def _begin_as_here(**arguments: Any) -> list[str]:
+    """How a process of :mod:`multiprocessing` is started: it sees these modules too."""
+    command = _command(**arguments)
+    if _finder in sys.meta_path and "-c" in command:
+        at = command.index("-c") + 1
+        command[at] = f"from {HERE} import install; install(); {command[at]}"
+    return command
+
+
+_command = multiprocessing.spawn.get_command_line
+
+
 def _is_ours(module: Any) -> bool:
     return isinstance(module, Mirror)
 
@@ -188,12 +206,14 @@ def install() -> None:
         raise RuntimeError(f"[{HERE}] PyTorch was imported before: install() comes first")
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
+        multiprocessing.spawn.get_command_line = _begin_as_here
 
 
 def uninstall() -> None:
     """Take the finder and its modules away."""
     if _finder in sys.meta_path:
         sys.meta_path.remove(_finder)
+        multiprocessing.spawn.get_command_line = _command
     for name in [n for n, m in sys.modules.items() if _is_ours(m)]:
         del sys.modules[name]
 
