@@ -151,7 +151,7 @@ LOOP_BINARY(hypot_, 0.5, v_hypot(a, b))
 LOOP_BINARY(fmod_, 5.0, v_fmod(a, b))
 LOOP_BINARY(remainder_, 5.0, v_remainder(a, b))
 LOOP_BINARY(floor_divide, 6.0, v_floor_divide(a, b))
-LOOP_TERNARY(div_grad_b, 0.3, -a *b / c)                                         /* g, y, b */
+LOOP_TERNARY(div_grad_b, 0.4, -a *(b / c) / c)                                   /* g, a, b of a / b */
 LOOP_TERNARY(maximum_grad, 0.3, v_blend(b == c, V(0.5) * a, v_and(~(b < c), a))) /* g, this operand, the other */
 /* g, a, b: to a where it is not worse or b is NaN, otherwise to b */
 LOOP_TERNARY(fmax_grad_a, 0.3, v_and((b >= c) | (c != c), a))

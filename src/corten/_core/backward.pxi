@@ -280,7 +280,7 @@ cdef int visit(Heap *heap, list leaves, uint64_t pass_id, Node node, bint retain
         else:
             if needed is not None and <object><uintptr_t><PyObject *>edge not in needed:
                 continue
-            v = <VJP>op.vjps[i]
+            v = <VJP>(op.vjps if create or op.vjps_fused is None else op.vjps_fused)[i]
             grad = None if v is None else call_vjp(v, node, create)
         if grad is None:
             continue

@@ -102,6 +102,7 @@ cdef class Op:
     cdef VJP vjp_all
     cdef VJP vjp_fused
     cdef tuple vjps            # one VJP or None for each input
+    cdef tuple vjps_fused      # the same, when no second derivative is wanted
     cdef tuple vjp_ops         # gradients that are ops themselves, called without Python in between
     cdef tuple save_plan       # what to save: codes, see VJP
     cdef int n_in

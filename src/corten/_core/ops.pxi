@@ -229,6 +229,8 @@ cdef class Op:
             vjp_fused = (vjp_fused,)
         if isinstance(vjp_fused, tuple):
             self.vjp_ops = tuple([self.make_vjp_op(grad, plan) for grad in vjp_fused])
+        elif isinstance(vjp_fused, list):
+            self.vjps_fused = tuple([self.make_vjp(fn, plan) for fn in vjp_fused])
         elif vjp_fused is not None:
             self.vjp_fused = self.make_vjp(vjp_fused, plan)
         if isinstance(vjp, (tuple, list)):
@@ -249,7 +251,7 @@ cdef class Op:
             if self.vjps is None:
                 self.vjp_saves[i] = (1 << self.n_saves) - 1
                 continue
-            for v in (self.vjps[i], self.vjp_fused, *(self.vjp_ops or ())):
+            for v in (self.vjps[i], self.vjp_fused, *(self.vjps_fused[i:i + 1] if self.vjps_fused else ()), *(self.vjp_ops or ())):
                 if v is not None:
                     for k in range(v.n):
                         if v.code[k] // 64 == ARG_SAVED:
@@ -288,6 +290,7 @@ cdef class Op:
         memcpy(twin.attr_kind, self.attr_kind, sizeof(self.attr_kind))
         memcpy(twin.vjp_saves, self.vjp_saves, sizeof(self.vjp_saves))
         twin.vjp_all, twin.vjps, twin.vjp_fused, twin.vjp_ops = self.vjp_all, self.vjps, self.vjp_fused, self.vjp_ops
+        twin.vjps_fused = self.vjps_fused
         twin.save_plan, twin.n_saves, twin.sums_down = self.save_plan, self.n_saves, self.sums_down
         twin.differentiable = self.differentiable
         twin.inplace = True

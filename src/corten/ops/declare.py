@@ -58,10 +58,11 @@ def op(
         Gradients of the inputs, in terms of ``g`` (``g_NAME`` with several outputs), inputs, outputs, attributes and
         ``NAME_shape``, found by the names of its parameters. Only tensors that it names are saved. It is written in
         ops, so it can be differentiated again.
-    vjp_fused : op, tuple of ops, or callable
+    vjp_fused : op, tuple of ops, list of callables, or callable
         A faster form, used when no second derivative is wanted. An op whose parameters have the names that a vjp's would
         have and whose outputs are called ``d_NAME`` after the inputs they are gradients of is called without Python in
-        between. A callable returns all gradients at once; ``needs`` tells it which inputs want one.
+        between. A list has one callable for each input. A callable alone returns all gradients at once; ``needs`` tells it
+        which inputs want one, and all that it names is saved.
     reference : callable
         The meaning, as a function ``(xp, *inputs, **attributes)`` in an array module: the oracle of the tests.
     method, inplace, function, alias

@@ -50,8 +50,7 @@ def number_extreme(name: str, not_worse: Callable[[Any, Any], Any], doc: str) ->
     return op(f"{name}(input, other) -> out", shape="broadcast", kernel=name, method=True,
               vjp=(lambda g, input, other: where(first(input, other), g, 0.0),
                    lambda g, input, other: where(first(input, other), 0.0, g)),
-              vjp_fused=lambda g, input, other, needs: (to_first(g, input, other) if needs[0] else None,
-                                                        to_second(g, input, other) if needs[1] else None),
+              vjp_fused=[lambda g, input, other: to_first(g, input, other), lambda g, input, other: to_second(g, input, other)],
               reference=lambda xp, input, other: getattr(xp, name)(input, other),
               doc=f"{doc} of two, element by element; the number when one is NaN.")  # fmt: skip
 

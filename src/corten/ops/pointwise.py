@@ -64,11 +64,11 @@ mul = op(
     reference=lambda xp, input, other: xp.multiply(input, other),
     doc="Product, element by element: :math:`a b`. Shapes broadcast.",
 )  # fmt: skip
-div_grad_b = pair_gradient("div_grad_b", "quotient", "b")
+div_grad_b = pair_gradient("div_grad_b", "a", "b")
 true_divide = op(
     "div(input, other) -> out", shape="broadcast", dtype="float", kernel="div", function=False,
-    vjp=(lambda g, other: g / other, lambda g, other, out: -g * out / other),
-    vjp_fused=lambda g, other, out, needs: (g / other if needs[0] else None, div_grad_b(g, out, other) if needs[1] else None),
+    vjp=(lambda g, other: g / other, lambda g, input, other: -g * (input / other) / other),
+    vjp_fused=[lambda g, other: g / other, lambda g, input, other: div_grad_b(g, input, other)],
     reference=lambda xp, input, other: xp.true_divide(input, other),
     doc="Quotient, element by element: :math:`a / b`. Shapes broadcast.",
 )  # fmt: skip
@@ -120,8 +120,7 @@ fmod = op(
 maximum_grad = pair_gradient("maximum_grad", "mine", "other")
 maximum = op(
     "maximum(input, other) -> out", shape="broadcast", kernel="maximum", method=True,
-    vjp_fused=lambda g, input, other, needs: (maximum_grad(g, input, other) if needs[0] else None,
-                                              maximum_grad(g, other, input) if needs[1] else None),
+    vjp_fused=[lambda g, input, other: maximum_grad(g, input, other), lambda g, input, other: maximum_grad(g, other, input)],
     vjp=(lambda g, input, other: g * extreme_share(input > other, input == other),
          lambda g, input, other: g * extreme_share(other > input, input == other)),
     reference=lambda xp, input, other: xp.maximum(input, other),
@@ -130,8 +129,7 @@ maximum = op(
 minimum_grad = pair_gradient("minimum_grad", "mine", "other")
 minimum = op(
     "minimum(input, other) -> out", shape="broadcast", kernel="minimum", method=True,
-    vjp_fused=lambda g, input, other, needs: (minimum_grad(g, input, other) if needs[0] else None,
-                                              minimum_grad(g, other, input) if needs[1] else None),
+    vjp_fused=[lambda g, input, other: minimum_grad(g, input, other), lambda g, input, other: minimum_grad(g, other, input)],
     vjp=(lambda g, input, other: g * extreme_share(input < other, input == other),
          lambda g, input, other: g * extreme_share(other < input, input == other)),
     reference=lambda xp, input, other: xp.minimum(input, other),
@@ -214,12 +212,9 @@ pow_grad_base = pair_gradient("pow_grad_base", "base", "exponent")
 op("pow_grad_exponent(g, base, exponent, power) -> dx", shape="broadcast", kernel="pow_grad_exponent", function=False, sums_down=False)
 
 
-def pow_fused(g: Any, input: Any, exponent: Any, out: Any, needs: Any) -> Any:
-    """Both gradients in one pass each; of a number's power by the few products that it takes."""
-    first = None
-    if needs[0]:
-        first = g * pow_slope(input, exponent) if isinstance(exponent, (int, float)) else pow_grad_base(g, input, exponent)
-    return first, REGISTRY["pow_grad_exponent"](g, input, exponent, out) if needs[1] else None
+def pow_grad(g: Any, input: Any, exponent: Any) -> Any:
+    """Gradient of the base in one pass; of a number's power by the few products that it takes."""
+    return g * pow_slope(input, exponent) if isinstance(exponent, (int, float)) else pow_grad_base(g, input, exponent)
 
 
 pow_ = op(
@@ -227,7 +222,8 @@ pow_ = op(
     vjp=(lambda g, input, exponent: g * pow_slope(input, exponent),
          lambda g, input, exponent, out: g * where(((input == 0) & (exponent >= 0)) if hasattr(exponent, "dtype")
                                                    else (input == 0), 0.0, out * input_log(input))),
-    vjp_fused=pow_fused, reference=lambda xp, input, exponent: xp.power(input, exponent),
+    vjp_fused=[pow_grad, lambda g, input, exponent, out: REGISTRY["pow_grad_exponent"](g, input, exponent, out)],
+    reference=lambda xp, input, exponent: xp.power(input, exponent),
     doc="Power, element by element: :math:`x^p`. Shapes broadcast.",
 )  # fmt: skip
 
@@ -293,8 +289,7 @@ atan2_grad_a, atan2_grad_b = pair_gradient("atan2_grad_a", "a", "b"), pair_gradi
 atan2 = op(
     "atan2(input, other) -> out", shape="broadcast", dtype="float", kernel="atan2", method=True, inplace=True,
     alias=("arctan2",),
-    vjp_fused=lambda g, input, other, needs: (atan2_grad_a(g, input, other) if needs[0] else None,
-                                              atan2_grad_b(g, input, other) if needs[1] else None),
+    vjp_fused=[lambda g, input, other: atan2_grad_a(g, input, other), lambda g, input, other: atan2_grad_b(g, input, other)],
     vjp=(lambda g, input, other: g * other / (input * input + other * other),
          lambda g, input, other: -g * input / (input * input + other * other)),
     reference=lambda xp, input, other: xp.arctan2(input, other),
