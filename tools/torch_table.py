@@ -76,7 +76,7 @@ EXCLUDED: list[tuple[str, str]] = [
      r"select_copy|resize_as_.*|is_same_size|is_set_to|is_vulkan|q_zero_point|reinforce|volatile|solve|symeig|eig|lstsq|new$|"
      r"share_memory_|is_shared|apply_|map2?_|to_mkldnn|const_data_ptr|dim_order|boolean_dispatch|assert_int_or_pair|"
      r"BroadcastingList\d|DType|GRID_SAMPLE.*|.*_notes|Callable|Optional|TYPE_CHECKING|.*Iterable|Iterator|ABC|abstractmethod|numbers|"
-     r"Container|common_types|factory_kwargs|modules|parallel|grad$|LinearCrossEntropy.*|convert_conv.*|debug_unwrap|"
+     r"Container|common_types|factory_kwargs|modules|parallel|LinearCrossEntropy.*|convert_conv.*|debug_unwrap|"
      r"rearrange|Shards|functional_datapipe|.*datapipe.*|.*DataPipe|DFIterDataPipe|DataChunk|argument_validation|guaranteed_.*|"
      r"non_deterministic|runtime_validation.*|collate_.*|.*_hook$|allow_mutation.*|GradientEdge|gradient_edge|"
      r"CheckpointPolicy|CheckpointError|CheckpointFunction|DefaultDeviceType|SelectiveCheckpointContext|check_backward_validity|"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -173,7 +174,7 @@ def backward(tensors: Any, grad_tensors: Any = None, retain_graph: bool | None =
 
 
 def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
-         allow_unused: bool | None = None, is_grads_batched: bool = False,
+         only_inputs: bool = True, allow_unused: bool | None = None, is_grads_batched: bool = False,
          materialize_grads: bool = False) -> tuple[Any, ...]:  # fmt: skip
     """Gradients of ``outputs`` with respect to ``inputs``, returned and not accumulated.
 
@@ -184,6 +185,8 @@ def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool
         Gradients of some scalar for each output; ones for one-element outputs.
     retain_graph, create_graph : bool
         As in :meth:`corten.Tensor.backward`.
+    only_inputs : bool
+        Ignored, as in PyTorch: gradients of other leaves are not accumulated.
     allow_unused : bool
         Return None, instead of raising, for an input that the outputs do not depend on.
     materialize_grads : bool
@@ -197,11 +200,13 @@ def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool
     >>> corten.autograd.grad(g, x)[0]
     tensor(18.)
     """
+    if not only_inputs:
+        warnings.warn("[grad] only_inputs is ignored: other leaves accumulate nothing", FutureWarning, stacklevel=2)
     outs = [outputs] if isinstance(outputs, core.TensorBase) else list(outputs)
     ins = [inputs] if isinstance(inputs, core.TensorBase) else list(inputs)
     if is_grads_batched:
         batch = [grad_outputs] if isinstance(grad_outputs, core.TensorBase) else list(grad_outputs)
-        rows = [grad(outs, ins, [b[i] for b in batch], True, create_graph, allow_unused) for i in range(len(batch[0]))]
+        rows = [grad(outs, ins, [b[i] for b in batch], True, create_graph, allow_unused=allow_unused) for i in range(len(batch[0]))]
         from corten.ops.view import stack
 
         return tuple(None if column[0] is None else stack(column) for column in zip(*rows, strict=True))

@@ -169,6 +169,7 @@ names = sorted(n for n in models.__dict__ if n.islower() and not n.startswith("_
 assert "resnet18" in names and models.__dict__["resnet18"] is models.resnet18
 x = torch.ones(2)
 assert not (x.is_cuda or x.is_xpu or x.is_mps or x.is_sparse or x.is_quantized)
+assert x.type(torch.DoubleTensor).dtype is torch.float64 and x.type("torch.LongTensor").dtype is torch.int64
 assert torch.randint(5, size=(3,)).max() < 5 and torch.randint(high=2, size=(4,)).shape == (4,)
 with profile(activities=[ProfilerActivity.CPU]) as prof:
     for _ in range(3):

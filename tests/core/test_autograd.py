@@ -76,6 +76,18 @@ def test_gradcheck_agrees(name: str) -> None:
     assert corten.autograd.gradcheck(lambda x, y: PROGRAMS[name](corten, x, y), leaves(corten))
 
 
+def test_parameters_of_grad_are_pytorchs() -> None:
+    import inspect
+
+    assert list(inspect.signature(corten.autograd.grad).parameters) == list(inspect.signature(torch.autograd.grad).parameters)
+    for m in (corten, torch):
+        x, y = m.ones(2, requires_grad=True), m.ones(2, requires_grad=True)
+        first, second = m.autograd.grad((2 * x).sum(), (x, y), None, None, False, True, True)
+        assert first.tolist() == [2, 2] and second is None and y.grad is None
+        with pytest.warns(FutureWarning, match="only_inputs"):
+            m.autograd.grad((2 * x).sum(), x, only_inputs=False)
+
+
 def test_gradients_accumulate_and_are_set_anew() -> None:
     x = corten.ones(2, requires_grad=True)
     (x * 3).sum().backward()

@@ -85,12 +85,12 @@ TYPE_NAMES = {"FloatTensor": "float32", "DoubleTensor": "float64", "HalfTensor":
 
 @method(name="type")
 def type_(self: Any, dtype: Any = None, non_blocking: bool = False) -> Any:
-    """The tensor as another dtype; without one, the name of its type."""
+    """The tensor as another dtype (or tensor type, or its name); without one, the name of its type."""
     if dtype is None:
         names = {v: k for k, v in TYPE_NAMES.items()}
         return f"torch.{names.get(self.dtype.name, 'Tensor')}"
-    if isinstance(dtype, str):
-        name = dtype.rpartition(".")[2]
+    if not isinstance(dtype, core.dtype):
+        name = dtype.rpartition(".")[2] if isinstance(dtype, str) else getattr(dtype, "__name__", None)
         if name not in TYPE_NAMES:
             raise ValueError(f"[type] got {dtype!r}, expected one of {', '.join(TYPE_NAMES)}")
         dtype = core._dtype_by_name(TYPE_NAMES[name])

@@ -10,6 +10,7 @@ import corten
 from corten._core import core
 from corten.amp import GradScaler, autocast, get_autocast_dtype, is_autocast_enabled  # noqa: F401
 from corten.compat.torch.version import __version__  # noqa: F401
+from corten.ops.inspect import TYPE_NAMES
 from corten.tensor import Tensor
 
 Number = builtins.int | builtins.float | builtins.bool
@@ -120,10 +121,7 @@ def get_device_module(device: Any = None) -> Any:
 
 # ---- tensor types of old: torch.FloatTensor(2, 3), torch.LongTensor([1, 2])
 
-_TYPES = {"FloatTensor": "float32", "DoubleTensor": "float64", "HalfTensor": "float16", "BFloat16Tensor": "bfloat16",
-          "ByteTensor": "uint8", "CharTensor": "int8", "ShortTensor": "int16", "IntTensor": "int32", "LongTensor": "int64",
-          "BoolTensor": "bool"}  # fmt: skip
-_TYPE_OF = {v: k for k, v in _TYPES.items()}
+_TYPE_OF = {v: k for k, v in TYPE_NAMES.items()}
 
 
 class TensorType(type):
@@ -143,7 +141,7 @@ class TensorType(type):
         return core.empty(*(data or (0,)), dtype=dtype)
 
 
-for _name, _dtype in _TYPES.items():
+for _name, _dtype in TYPE_NAMES.items():
     globals()[_name] = TensorType(_name, (), {"_dtype_name": _dtype, "__doc__": f"Makes tensors of {_dtype}."})
 
 
