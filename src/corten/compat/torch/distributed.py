@@ -23,9 +23,26 @@ def get_rank(group: Any = None) -> int:
 get_world_size = get_rank
 
 
-def init_process_group(*args: Any, **kwargs: Any) -> None:
-    """Raises NotImplementedError: one process is all there is."""
-    raise NotImplementedError("[torch.distributed] init_process_group: one process is all there is")
+def _absent(name: str) -> Any:
+    def fn(*args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(f"[torch.distributed] {name}: one process is all there is")
+
+    fn.__name__ = fn.__qualname__ = name
+    fn.__doc__ = "Raises NotImplementedError: one process is all there is."
+    return fn
+
+
+init_process_group, destroy_process_group, barrier, new_group, get_backend = map(
+    _absent, ("init_process_group", "destroy_process_group", "barrier", "new_group", "get_backend"))  # fmt: skip
+all_reduce, all_gather, all_gather_object, broadcast, reduce, reduce_scatter, gather, scatter, send, recv = map(
+    _absent, ("all_reduce", "all_gather", "all_gather_object", "broadcast", "reduce", "reduce_scatter", "gather", "scatter", "send",
+              "recv"))  # fmt: skip
+
+
+class ReduceOp:
+    """How a reduction over processes adds up, by name."""
+
+    SUM, AVG, PRODUCT, MIN, MAX = "sum", "avg", "product", "min", "max"
 
 
 class DistributedDataParallel:
