@@ -117,6 +117,10 @@ def test_public_digits(name: str, tmp_path: Path) -> None:
     assert len(data) == 10000
     assert tuple(data[0][0].shape) == (1, 28, 28)
     assert data[0][1] == {"MNIST": 7, "FashionMNIST": 9}[name]
+    with pytest.warns(UserWarning, match="are data now"):
+        assert data.test_data is data.data
+    with pytest.warns(UserWarning, match="are targets now"):
+        assert data.test_labels is data.targets
     assert len(data.class_to_idx) == 10
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -84,6 +85,14 @@ class MNIST(ArrayDataset):
             except DatasetUnavailableError:
                 continue
         return self.source(self.root, train=train, download=download)
+
+    def _renamed(self, old: str) -> Any:
+        new = "targets" if old == "labels" else "data"
+        warnings.warn(f"[MNIST] train_{old} and test_{old} are {new} now", UserWarning, stacklevel=3)
+        return getattr(self, new)
+
+    train_data = test_data = property(lambda self: self._renamed("data"), doc="The pictures, under their old name.")
+    train_labels = test_labels = property(lambda self: self._renamed("labels"), doc="The classes, under their old name.")
 
 
 class FashionMNIST(MNIST):
