@@ -37,6 +37,7 @@ __all__ = ["SCHEMA", "load", "save"]
 
 SCHEMA = 1
 
+_MOVED = {"corten.learn.ensemble._binning.CategoryCodes": "corten.learn.tree._categories.CategoryCodes"}  # names in old files
 _OURS = re.compile(r"corten\.learn(\.[A-Za-z0-9_]+)+\Z")
 
 # scikit-learn's classes whose state is made of plain values, so that pipelines with them can be written.
@@ -76,6 +77,7 @@ def _class_path(cls):
 
 def _resolve(path, name):
     """The class at a dotted path of a file; ValueError unless it is one that a file may name."""
+    path = _MOVED.get(path, path)
     if path in _ALLOWED or _OURS.match(path):
         module, _, attribute = path.rpartition(".")
         try:
