@@ -96,6 +96,7 @@ def test_golden_file(name):
     """Files written by schema 1 are read for ever. To add one: python tests/learn/test_io.py."""
     again = learn.load(GOLDEN / f"{name}.safetensors")
     expected = np.load(GOLDEN / f"{name}.npy", allow_pickle=False)
+    assert again.get_params() and repr(again)  # parameters that came later have their defaults
     out = output(again, data_of(name))
     if out.dtype.kind == "f":
         np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-8)

@@ -19,6 +19,7 @@ Loading makes objects only of classes of ``corten.learn`` and of a list of sciki
 ``__init__``; nothing in a file is executed.
 """
 
+import inspect
 import json
 import math
 import os
@@ -276,6 +277,10 @@ class _Reader:
             made._corten_restore(state)
         else:
             vars(made).update(state)
+        if isinstance(made, BaseEstimator):  # parameters that are newer than the file have their defaults
+            for name, parameter in inspect.signature(cls.__init__).parameters.items():
+                if parameter.default is not parameter.empty and name not in vars(made):
+                    setattr(made, name, parameter.default)
         return made
 
 

@@ -36,6 +36,7 @@ from corten.learn.tree._base import (
     check_supported,
     encode_classes,
     growth_rules,
+    rows_function,
 )
 from corten.learn.tree._categories import TakesCategories, same_codes
 from corten.learn.tree._grow import Grower, Ranks, Walker
@@ -123,7 +124,7 @@ class BaseForest(TakesCategories, MultiOutputMixin, Estimator):
         """
         if issparse(y):
             raise ValueError("sparse multilabel-indicator for y is not supported.")
-        before = getattr(self, "_codes", None)
+        before = self._codes_of_fit()
         coded = self._learn_codes(X)
         if coded is not None:
             X, y = coded, check_array(y, ensure_2d=False, dtype=None, input_name="y")
@@ -281,10 +282,6 @@ class BaseForest(TakesCategories, MultiOutputMixin, Estimator):
         state = super().__getstate__()
         return {**state, "_walkers": []} if "_walkers" in state else state
 
-    @property
-    def _categories(self):
-        return getattr(self, "_codes", None) is not None  # files from before forests took categories lack it
-
     def _corten_state(self):
         return {k: v for k, v in vars(self).items() if k not in ("_walkers", "_sklearn_version")}
 
@@ -294,7 +291,7 @@ class BaseForest(TakesCategories, MultiOutputMixin, Estimator):
             self._walkers = []
 
     def _rows(self, X):
-        if self._categories:
+        if self._codes_of_fit() is not None:
             return self._coded(X)
         return validate_data(self, X, dtype=np.float32, reset=False, ensure_all_finite="allow-nan")
 
@@ -302,7 +299,7 @@ class BaseForest(TakesCategories, MultiOutputMixin, Estimator):
         """Mean leaf values over the trees: (n_samples, n_outputs, max_n_classes)."""
         check_is_fitted(self)
         walker = self._layout
-        if plain_rows(self, X) and not self._categories:
+        if plain_rows(self, X) and self._codes_of_fit() is None:
             out = walker.predict_row(X)
             if out is not None:
                 return out.reshape(1, self.n_outputs_, -1)
@@ -353,15 +350,9 @@ class BaseForest(TakesCategories, MultiOutputMixin, Estimator):
         ]
 
     def _compile(self, method):
-        if self.n_outputs_ > 1 or method not in ("predict", "predict_proba") or self._categories:
+        if self.n_outputs_ > 1 or self._codes_of_fit() is not None:
             return None
-        walker = self._layout
-        if not is_classifier(self):
-            return (lambda X: walker.predict(np.asarray(X, np.float32))[:, 0]) if method == "predict" else None
-        classes = self.classes_
-        if method == "predict_proba":
-            return lambda X: walker.predict(np.asarray(X, np.float32))
-        return lambda X: classes[walker.predict(np.asarray(X, np.float32)).argmax(axis=1)]
+        return rows_function(self._layout, self.classes_ if is_classifier(self) else None, method)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -127,6 +127,17 @@ def check_supported(estimator, n_outputs):
         raise UnsupportedSetting(estimator, "criterion", "absolute_error", "another criterion for several outputs")
 
 
+def rows_function(walker, classes, method):
+    """A bare function of rows for a tree or forest with one output and numeric columns; None for other methods."""
+    if method not in ("predict", "predict_proba"):
+        return None
+    if classes is None:
+        return (lambda X: walker.predict(np.asarray(X, np.float32))[:, 0]) if method == "predict" else None
+    if method == "predict_proba":
+        return lambda X: walker.predict(np.asarray(X, np.float32))
+    return lambda X: classes[walker.predict(np.asarray(X, np.float32)).argmax(axis=1)]
+
+
 class BaseDecisionTree(TakesCategories, MultiOutputMixin, Estimator):
     """What all single trees share. Use a derived class."""
 
@@ -193,7 +204,7 @@ class BaseDecisionTree(TakesCategories, MultiOutputMixin, Estimator):
             self.tree_ = prune(self.tree_, self.ccp_alpha)
 
     def _rows(self, X, check_input=True):
-        if getattr(self, "_codes", None) is not None:
+        if self._codes_of_fit() is not None:
             return self._coded(X)
         if check_input:
             X = validate_data(self, X, dtype=np.float32, reset=False, ensure_all_finite="allow-nan")
@@ -203,7 +214,7 @@ class BaseDecisionTree(TakesCategories, MultiOutputMixin, Estimator):
 
     def _values(self, X, check_input=True):
         check_is_fitted(self)
-        if plain_rows(self, X) and getattr(self, "_codes", None) is None:
+        if plain_rows(self, X) and self._codes_of_fit() is None:
             out = self.tree_.walker.predict_row(X)
             if out is not None:
                 return out if self.n_outputs_ == 1 else out.reshape(1, self.n_outputs_, -1)
@@ -252,15 +263,9 @@ class BaseDecisionTree(TakesCategories, MultiOutputMixin, Estimator):
         return self.tree_.compute_feature_importances()
 
     def _compile(self, method):
-        if self.n_outputs_ > 1 or method not in ("predict", "predict_proba") or getattr(self, "_codes", None) is not None:
+        if self.n_outputs_ > 1 or self._codes_of_fit() is not None:
             return None
-        walker = self.tree_.walker
-        if not is_classifier(self):
-            return (lambda X: walker.predict(np.asarray(X, np.float32))[:, 0]) if method == "predict" else None
-        classes = self.classes_
-        if method == "predict_proba":
-            return lambda X: walker.predict(np.asarray(X, np.float32))
-        return lambda X: classes[walker.predict(np.asarray(X, np.float32)).argmax(axis=1)]
+        return rows_function(self.tree_.walker, self.classes_ if is_classifier(self) else None, method)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

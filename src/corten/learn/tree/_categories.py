@@ -108,6 +108,10 @@ class TakesCategories:
         self._codes = CategoryCodes(self.is_categorical_)
         return self._floats(self._codes.fit_transform(self, X, MOST_CATEGORIES))
 
+    def _codes_of_fit(self):
+        """The codes, or None; models from files of before forests took categories lack them."""
+        return vars(self).get("_codes")
+
     def _coded(self, X):
         """New rows as float32 with the codes of the fit."""
         return self._floats(self._codes.transform(self, X))
