@@ -43,12 +43,25 @@ CT_INLINE void v_store(real *p, vreal v) { *(vreal_unaligned *)p = v; }
 CT_INLINE vreal v_set1(real x) { return x - (vreal){0}; }
 CT_INLINE vreal v_zero(void) { return (vreal){0}; }
 
+#if defined(CT_AVX2)
+static CT_UNUSED const int_real v_first[2 * VBYTES / sizeof(real)] = {
+    -1, -1, -1, -1,
+#if !CT_REAL_DOUBLE
+    -1, -1, -1, -1,
+#endif
+}; /* v_first + VL - n: a mask of n lanes */
+#endif
+
 /* The first n lanes (0 <= n <= VL); the others read as zero, and are not touched by a store. */
 CT_INLINE vreal v_load_part(const real *p, int64_t n) {
 #if defined(CT_AVX512) && CT_REAL_DOUBLE
     return (vreal)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
 #elif defined(CT_AVX512)
     return (vreal)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#elif defined(CT_AVX2) && CT_REAL_DOUBLE
+    return (vreal)_mm256_maskload_pd(p, (__m256i) * (const vint_unaligned *)(v_first + VL - n));
+#elif defined(CT_AVX2)
+    return (vreal)_mm256_maskload_ps(p, (__m256i) * (const vint_unaligned *)(v_first + VL - n));
 #else
     real tmp[VBYTES / sizeof(real)] = {0};
     for (int64_t i = 0; i < n; i++) tmp[i] = p[i];

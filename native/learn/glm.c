@@ -17,6 +17,10 @@
 #define BLOCK_BYTES 196608
 #define MAX_CHUNKS 32
 #define KT 5 /* classes in a register tile */
+#define RT 4 /* at most so many rows in a tile of scores, and vectors of columns in one of gradients */
+
+/* How many of them: tile * nk accumulators, tile operands and one more fit the registers. */
+CT_INLINE int tile_of(int64_t nk) { return VBYTES == 64 || nk <= 2 ? RT : 2; }
 
 static int64_t block_rows(int64_t p) {
     int64_t rows = BLOCK_BYTES / (i64_max(p, 1) * (int64_t)sizeof(real)) / 4 * 4;
@@ -30,30 +34,40 @@ static int64_t block_rows(int64_t p) {
 CT_INLINE void scores_tile(real *restrict S, int64_t s_row, const real *restrict X, int64_t x_row,
                            const real *restrict W, int64_t w_row, const real *restrict b, int64_t p, const int nr,
                            const int nk) {
-    vreal acc[4][KT];
+    vreal acc[RT][KT];
+#pragma GCC unroll 8
     for (int r = 0; r < nr; r++)
+#pragma GCC unroll 8
         for (int k = 0; k < nk; k++) acc[r][k] = v_zero();
     int64_t whole = p / VL * VL;
     for (int64_t j = 0; j < whole; j += VL) {
-        vreal x[4];
+        vreal x[RT];
+#pragma GCC unroll 8
         for (int r = 0; r < nr; r++) {
             x[r] = v_load(X + r * x_row + j);
-            CT_PREFETCH(X + (r + 8) * x_row + j); /* the rows after the next four: short rows outrun the hardware */
+            CT_PREFETCH(X + (r + 16) * x_row + j); /* some rows ahead: short rows outrun the hardware */
         }
+#pragma GCC unroll 8
         for (int k = 0; k < nk; k++) {
             vreal w = v_load(W + k * w_row + j);
+#pragma GCC unroll 8
             for (int r = 0; r < nr; r++) acc[r][k] = v_fma(x[r], w, acc[r][k]);
         }
     }
     if (whole < p) {
-        vreal x[4];
+        vreal x[RT];
+#pragma GCC unroll 8
         for (int r = 0; r < nr; r++) x[r] = v_load_part(X + r * x_row + whole, p - whole);
+#pragma GCC unroll 8
         for (int k = 0; k < nk; k++) {
             vreal w = v_load_part(W + k * w_row + whole, p - whole);
+#pragma GCC unroll 8
             for (int r = 0; r < nr; r++) acc[r][k] = v_fma(x[r], w, acc[r][k]);
         }
     }
+#pragma GCC unroll 8
     for (int r = 0; r < nr; r++)
+#pragma GCC unroll 8
         for (int k = 0; k < nk; k++) S[r * s_row + k] = lanes_sum(acc[r][k]) + (b ? b[k] : 0);
 }
 
@@ -62,16 +76,19 @@ static void scores_block(real *S, int64_t s_row, const real *X, int64_t x_row, c
     for (int64_t k = 0; k < K; k += KT) {
         const real *w = W + k * w_row, *bk = b ? b + k : NULL;
         int64_t r = 0, nk = i64_min(KT, K - k);
-#define ROWS(nr)                                                                                        \
-    switch (nk) {                                                                                       \
-    case 1: scores_tile(S + r * s_row + k, s_row, X + r * x_row, x_row, w, w_row, bk, p, nr, 1); break; \
-    case 2: scores_tile(S + r * s_row + k, s_row, X + r * x_row, x_row, w, w_row, bk, p, nr, 2); break; \
-    case 3: scores_tile(S + r * s_row + k, s_row, X + r * x_row, x_row, w, w_row, bk, p, nr, 3); break; \
-    case 4: scores_tile(S + r * s_row + k, s_row, X + r * x_row, x_row, w, w_row, bk, p, nr, 4); break; \
-    default: scores_tile(S + r * s_row + k, s_row, X + r * x_row, x_row, w, w_row, bk, p, nr, 5);       \
-    }
-        for (; r + 4 <= rows; r += 4) ROWS(4)
-        for (; r < rows; r++) ROWS(1)
+#define TILE(nr, nk_) scores_tile(S + r * s_row + k, s_row, X + r * x_row, x_row, w, w_row, bk, p, nr, nk_)
+#define ROWS(nk_)                                                                \
+    for (; r + tile_of(nk_) <= rows; r += tile_of(nk_)) TILE(tile_of(nk_), nk_); \
+    for (; r < rows; r++) TILE(1, nk_);                                          \
+    break;
+        switch (nk) {
+        case 1: ROWS(1)
+        case 2: ROWS(2)
+        case 3: ROWS(3)
+        case 4: ROWS(4)
+        default: ROWS(5)
+        }
+#undef TILE
 #undef ROWS
     }
 }
@@ -231,18 +248,25 @@ static double residual_block(real *restrict S, real *restrict P, const int32_t *
 /* G[k, j] += sum_r S[r, k] X[r, j] for nk classes and nv vectors of columns, both known to the compiler. */
 CT_INLINE void grad_tile(double *restrict G, int64_t g_row, const real *restrict S, int64_t K, const real *restrict X,
                          int64_t x_row, int64_t rows, const int nk, const int nv, int64_t part) {
-    vreal acc[KT][4];
+    vreal acc[KT][RT];
+#pragma GCC unroll 8
     for (int k = 0; k < nk; k++)
+#pragma GCC unroll 8
         for (int v = 0; v < nv; v++) acc[k][v] = v_zero();
     for (int64_t r = 0; r < rows; r++) {
-        vreal x[4];
+        vreal x[RT];
+#pragma GCC unroll 8
         for (int v = 0; v < nv; v++) x[v] = part ? v_load_part(X + r * x_row, part) : v_load(X + r * x_row + v * VL);
+#pragma GCC unroll 8
         for (int k = 0; k < nk; k++) {
             vreal s = v_set1(S[r * K + k]);
+#pragma GCC unroll 8
             for (int v = 0; v < nv; v++) acc[k][v] = v_fma(s, x[v], acc[k][v]);
         }
     }
+#pragma GCC unroll 8
     for (int k = 0; k < nk; k++)
+#pragma GCC unroll 8
         for (int v = 0; v < nv; v++) {
             if (!part) {
                 accumulate(G + k * g_row + v * VL, acc[k][v]);
@@ -257,7 +281,8 @@ CT_INLINE void grad_tile(double *restrict G, int64_t g_row, const real *restrict
 CT_INLINE void grad_classes(double *G, int64_t p, const real *S, int64_t K, const real *X, int64_t x_row, int64_t rows,
                             const int nk) {
     int64_t j = 0;
-    for (; j + 4 * VL <= p; j += 4 * VL) grad_tile(G + j, p, S, K, X + j, x_row, rows, nk, 4, 0);
+    const int nv = tile_of(nk);
+    for (; j + nv * VL <= p; j += nv * VL) grad_tile(G + j, p, S, K, X + j, x_row, rows, nk, nv, 0);
     for (; j + VL <= p; j += VL) grad_tile(G + j, p, S, K, X + j, x_row, rows, nk, 1, 0);
     if (j < p) grad_tile(G + j, p, S, K, X + j, x_row, rows, nk, 1, p - j);
 }

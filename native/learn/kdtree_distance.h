@@ -61,10 +61,7 @@ CT_INLINE unsigned hit_mask(vreal x, vreal limit, int or_equal) {
     return or_equal ? _mm512_cmp_ps_mask((__m512)x, (__m512)limit, _CMP_LE_OQ)
                     : _mm512_cmp_ps_mask((__m512)x, (__m512)limit, _CMP_LT_OQ);
 #else
-    vmask m = or_equal ? x <= limit : x < limit;
-    unsigned bits = 0;
-    for (int l = 0; l < VL; l++) bits |= (unsigned)(m[l] != 0) << l;
-    return bits;
+    return v_bits(or_equal ? x <= limit : x < limit);
 #endif
 }
 

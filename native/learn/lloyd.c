@@ -328,9 +328,12 @@ typedef struct {
 } seed_ctx;
 
 /* Rows i ... i + count - 1 against the columns of one panel, given x.c.  Column 0 of all is the newest centre: it takes
- * part in the distance to the closest one before the candidates do. */
+ * part in the distance to the closest one before the candidates do.  The few rows are added up in reals first. */
 CT_INLINE void seed_rows(const seed_ctx *s, int nv, int64_t i, int count, int64_t p, const panel_acc *acc,
                          double *potential) {
+    vreal sum[PANEL_VECS];
+    for (int v = 0; v < nv; v++) sum[v] = v_zero();
+#pragma GCC unroll 8
     for (int r = 0; r < count; r++) {
         vreal norm = v_set1(s->X->norms[i + r]), e[PANEL_VECS];
         real near = s->first && p == 0 ? REAL_INF : s->closest[i + r];
@@ -339,9 +342,10 @@ CT_INLINE void seed_rows(const seed_ctx *s, int nv, int64_t i, int count, int64_
         if (p == 0) s->closest[i + r] = near = e[0][0] < near ? e[0][0] : near;
         for (int v = 0; v < nv; v++) {
             vreal closer = v_min(v_set1(near), e[v]);
-            accumulate(potential + v * VL, s->weight ? closer * v_set1(s->weight[i + r]) : closer);
+            sum[v] += s->weight ? closer * v_set1(s->weight[i + r]) : closer;
         }
     }
+    for (int v = 0; v < nv; v++) accumulate(potential + v * VL, sum[v]);
 }
 
 CT_INLINE void seed_dense(const seed_ctx *s, int nv, par_range rows, int64_t p, double *potential) {
@@ -355,7 +359,8 @@ CT_INLINE void seed_dense(const seed_ctx *s, int nv, par_range rows, int64_t p, 
         for (int r = 0; r < PANEL_ROWS; r++)
             for (int v = 0; v < nv; v++) acc.at[r][v] = v_zero();
         panel_dot(nv, d, x, 1, s->packed + p * d * PANEL_WIDTH, PANEL_WIDTH, &acc);
-        seed_rows(s, nv, i, count, p, &acc, potential);
+        if (CT_LIKELY(count == PANEL_ROWS)) seed_rows(s, nv, i, PANEL_ROWS, p, &acc, potential);
+        else seed_rows(s, nv, i, count, p, &acc, potential);
     }
 }
 

@@ -75,10 +75,7 @@ static unsigned at_least(vreal x, vreal limit) {
 #elif defined(CT_AVX512)
     return _mm512_cmp_ps_mask((__m512)x, (__m512)limit, _CMP_GE_OQ);
 #else
-    vmask m = x >= limit;
-    unsigned bits = 0;
-    for (int l = 0; l < VL; l++) bits |= (unsigned)(m[l] != 0) << l;
-    return bits;
+    return v_bits(x >= limit);
 #endif
 }
 

@@ -460,7 +460,7 @@ static int64_t grow_work(const tree_data *d, const tree_rules *rules, int64_t m,
     tree_heap h = {NULL, round_up(sizeof(tree_state), 64)};
     int64_t table = rules->criterion == TREE_ENTROPY ? (m * 64 + 2) * 8 : 0;
     lay_out(&s, &h, d, rules, m, workers);
-    return h.used + round_up(table, 64) + 64;
+    return h.used + round_up(i64_max(table, d->n * 8), 64) + 64; /* the table is for counted rows, weights for others */
 }
 
 static int64_t grow(const tree_data *d, const tree_rules *rules, const double *weight, const uint16_t *count,
@@ -493,6 +493,11 @@ static int64_t grow(const tree_data *d, const tree_rules *rules, const double *w
         f[0] = 0;
         for (int64_t i = 1; i <= sum; i++) f[i] = (double)i * log2((double)i);
         g->xlogx = f;
+    }
+    if (count && !g->counted) {
+        double *w = take(&h, d->n * 8);
+        for (int64_t i = 0; i < d->n; i++) w[i] = count[i];
+        g->weight = w;
     }
     s->worker_count = workers;
     for (int w = 0; w < workers; w++) {

@@ -214,8 +214,35 @@ static void best_cut(const tree_grower *g, const tree_place *place, tree_bench *
     out->threshold = out->next == NO_RANK ? __builtin_inf() : values[out->cut] / 2.0 + values[out->next] / 2.0;
 }
 
-/* One threshold, uniform between the column's extremes in the node (Geurts, Ernst, Wehenkel, Extremely randomized
- * trees, 2006). */
+/* Some of the categories that the node holds, each by a coin, drawn again while one side has none; the coins of the
+ * others stand as they fell.  A single category parts from the missing values. */
+static void random_set(const tree_keys *keys, int64_t n, uint32_t distinct, uint64_t random, tree_split *out) {
+    tree_set held = {{0}};
+    uint32_t categories = 0;
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t r = key_rank(keys, i);
+        if (r != distinct) held.at[r / 32] |= (uint32_t)1 << r % 32;
+    }
+    for (int k = 0; k < TREE_CATEGORIES / 32; k++) categories += (uint32_t)__builtin_popcount(held.at[k]);
+    uint32_t left;
+    do {
+        left = 0;
+        for (int k = 0; k < TREE_CATEGORIES / 32; k++) {
+            random = mix(random);
+            out->set.at[k] = (uint32_t)(random >> 32);
+            left += (uint32_t)__builtin_popcount(out->set.at[k] & held.at[k]);
+        }
+    } while (left == 0 || (left == categories && categories > 1));
+    if (categories == 1) out->missing_left = 0;
+}
+
+CT_INLINE int goes_left(const tree_split *split, uint32_t rank, uint32_t distinct) {
+    if (rank == distinct) return split->missing_left;
+    return split->categorical ? (int)(split->set.at[rank / 32] >> rank % 32 & 1) : rank <= split->cut;
+}
+
+/* One threshold, uniform between the column's extremes in the node, or one set of categories (Geurts, Ernst, Wehenkel,
+ * Extremely randomized trees, 2006). */
 static void random_cut(const tree_grower *g, const tree_place *place, tree_bench *bench, tree_split *out) {
     const tree_data *d = g->data;
     int32_t f = out->feature;
@@ -224,25 +251,33 @@ static void random_cut(const tree_grower *g, const tree_place *place, tree_bench
     const float *values = d->values + d->first[f];
     tree_keys keys = gather(g, place, f, bench, &low, &high, &missing);
     out->score = -__builtin_inf();
-    out->categorical = 0;
+    out->categorical = d->categorical && d->categorical[f];
     out->constant = missing == n || (missing == 0 && values[high] <= values[low] + TINY_GAP);
     if (out->constant) return;
     uint64_t random = mix(place->seed ^ mix((uint64_t)f + 1));
-    double t = (double)values[low] + uniform(random) * ((double)values[high] - (double)values[low]);
-    if (t >= (double)values[high]) t = values[low];
-    uint32_t a = low, b = high; /* the last value <= t */
-    while (b - a > 1) {
-        uint32_t c = a + (b - a) / 2;
-        if ((double)values[c] <= t) a = c;
-        else b = c;
+    out->missing_left = missing ? (uint8_t)(mix(random) & 1) : 0;
+    out->has_missing = missing > 0;
+    if (out->categorical) {
+        random_set(&keys, n, distinct, random, out);
+        out->threshold = __builtin_nan("");
+    } else {
+        double t = (double)values[low] + uniform(random) * ((double)values[high] - (double)values[low]);
+        if (t >= (double)values[high]) t = values[low];
+        uint32_t a = low, b = high; /* the last value <= t */
+        while (b - a > 1) {
+            uint32_t c = a + (b - a) / 2;
+            if ((double)values[c] <= t) a = c;
+            else b = c;
+        }
+        out->threshold = t;
+        out->cut = a;
+        out->next = high;
     }
-    int missing_left = missing ? (int)(mix(random) & 1) : 0;
     double *left = bench->left, *right = bench->right, wl = 0;
     int64_t count = 0;
     for (int64_t k = 0; k < width; k++) left[k] = 0;
     for (int64_t i = 0; i < n; i++) {
-        uint32_t r = key_rank(&keys, i);
-        if (r <= a || (missing_left && r == distinct)) {
+        if (goes_left(out, key_rank(&keys, i), distinct)) {
             uint32_t p = key_payload(&keys, i);
             double w = payload_weight(g, place, p);
             add_row(g, place, p, w, left);
@@ -264,9 +299,8 @@ static void random_cut(const tree_grower *g, const tree_place *place, tree_bench
             memset(bench->fenwick_w, 0, (size_t)(n + 1) * 8);
             memset(bench->fenwick_wy, 0, (size_t)(n + 1) * 8);
             for (int64_t i = 0; i < n; i++) {
-                uint32_t r = key_rank(&keys, i), p = key_payload(&keys, i);
-                int goes_left = r <= a || (missing_left && r == distinct);
-                if (goes_left == side) continue;
+                uint32_t p = key_payload(&keys, i);
+                if (goes_left(out, key_rank(&keys, i), distinct) == side) continue;
                 error[side] =
                     fenwick_add(bench, y_sorted, n, y_rank[p], payload_weight(g, place, p), &sw, &swy, &median[side]);
             }
@@ -279,12 +313,8 @@ static void random_cut(const tree_grower *g, const tree_place *place, tree_bench
         out->score = -__builtin_inf();
         return;
     }
-    out->threshold = t;
-    out->cut = a;
-    out->next = high;
     out->left = count;
-    out->has_missing = missing > 0;
-    out->missing_left = missing ? (uint8_t)missing_left : count > n - count;
+    if (!missing) out->missing_left = count > n - count;
 }
 
 /* ---- rows to the left and right ---- */

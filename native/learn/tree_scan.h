@@ -257,7 +257,7 @@ static void scan_counted(const tree_scan *s, tree_bench *bench, tree_split *best
         else
             for (int64_t i = 0; i < count; i++) {
                 double l = WL[i], r = W - l;
-                score[i] += -r * (1 - AR[i] / (r * r)) - l * (1 - AL[i] / (l * l));
+                score[i] += (AL[i] * r + AR[i] * l) / (l * r) - W; /* one division, exact up to it in smaller nodes */
             }
         int64_t skip = i64_max(0, lo - b), where;
         if (skip >= count) continue;

@@ -11,10 +11,19 @@ MORE = [
     linear_model.LogisticRegression(solver="newton-cg"),
     linear_model.LogisticRegression(solver="newton-cholesky"),
     linear_model.LogisticRegression(solver="saga", l1_ratio=0.5),
+    linear_model.LogisticRegression(solver="liblinear"),
 ]
 
 
+def expected(estimator):
+    """What scikit-learn's own class fails as well: the check does not know its message about three classes."""
+    more = {}
+    if getattr(estimator, "solver", None) == "liblinear":
+        more = {"check_classifier_not_supporting_multiclass": "scikit-learn's message is another one"}
+    return {**expected_failures(estimator), **more}
+
+
 @pytest.mark.filterwarnings("ignore")
-@parametrize_with_checks([*instances(linear_model), *MORE], expected_failed_checks=expected_failures)
+@parametrize_with_checks([*instances(linear_model), *MORE], expected_failed_checks=expected)
 def test_check(estimator, check):
     check(estimator)

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,19 @@ import sklearn.cluster as peer
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import pairwise_distances
+from sklearn.neighbors import kneighbors_graph
 
 from corten._core import native
 from corten.learn import UnsupportedSetting
-from corten.learn.cluster import DBSCAN, AgglomerativeClustering, KMeans, MiniBatchKMeans, kmeans_plusplus
+from corten.learn.cluster import (
+    DBSCAN,
+    AgglomerativeClustering,
+    KMeans,
+    MiniBatchKMeans,
+    _neighbourhoods,
+    kmeans_plusplus,
+)
 
 DATA = Path(os.environ.get("CORTEN_DATA", "data"))
 
@@ -171,6 +181,79 @@ def test_agglomerative_is_scikit_learns(blobs, linkage):
     a = AgglomerativeClustering(None, distance_threshold=cut, linkage=linkage).fit(blobs[:400])
     b = peer.AgglomerativeClustering(None, distance_threshold=cut, linkage=linkage).fit(blobs[:400])
     assert a.n_clusters_ == b.n_clusters_
+    np.testing.assert_array_equal(a.labels_, b.labels_)
+
+
+@pytest.mark.parametrize("linkage", ["ward", "complete", "average", "single"])
+def test_agglomerative_along_a_graph(blobs, linkage):
+    X = blobs[:300]
+    graph = kneighbors_graph(X, 12)
+    both = (AgglomerativeClustering, peer.AgglomerativeClustering)
+    for settings in ({}, {"compute_full_tree": False}, {"n_clusters": None, "distance_threshold": 6.0}):
+        kw = {"n_clusters": 5, "linkage": linkage, "connectivity": graph, "compute_distances": True, **settings}
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "the number of connected components")
+            a, b = (cls(**kw).fit(X) for cls in both)
+        np.testing.assert_array_equal(a.labels_, b.labels_)
+        np.testing.assert_array_equal(a.children_, b.children_)
+        np.testing.assert_allclose(a.distances_, b.distances_)
+        assert (a.n_clusters_, a.n_connected_components_) == (b.n_clusters_, b.n_connected_components_)
+    parted = [sp.block_diag([np.ones((150, 150))] * 2)] * 2
+    parted[1] = lambda X: parted[0]
+    for connectivity in parted:
+        with pytest.warns(UserWarning, match="number of connected components of the connectivity matrix is 2"):
+            labels = AgglomerativeClustering(2, linkage=linkage, connectivity=connectivity).fit(X).labels_
+        assert len(np.unique(labels)) == 2
+
+
+@pytest.mark.parametrize("linkage", ["complete", "average", "single"])
+def test_agglomerative_of_given_distances(blobs, linkage):
+    X = blobs[:200]
+    distances, graph = pairwise_distances(X), kneighbors_graph(X, 40)
+    for connectivity in (None, graph):
+        kw = {"linkage": linkage, "metric": "precomputed", "compute_distances": True, "connectivity": connectivity}
+        a, b = (cls(6, **kw).fit(distances) for cls in (AgglomerativeClustering, peer.AgglomerativeClustering))
+        np.testing.assert_array_equal(a.labels_, b.labels_)
+        np.testing.assert_array_equal(a.children_, b.children_)
+        np.testing.assert_allclose(a.distances_, b.distances_)
+    with pytest.raises(ValueError, match="should be square"):
+        AgglomerativeClustering(linkage=linkage, metric="precomputed").fit(distances[:9])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_dbscan_of_given_distances(blobs, weighted):
+    X = np.vstack([blobs[:700], blobs[:50]])
+    weight = np.random.default_rng(0).integers(0, 4, len(X)) if weighted else None
+    distances = pairwise_distances(X)
+    for eps in (0.01, 0.9, 1.2, 30.0):
+        a, b = (cls(eps, metric="precomputed").fit(distances, sample_weight=weight) for cls in (DBSCAN, peer.DBSCAN))
+        np.testing.assert_array_equal(a.labels_, b.labels_)
+        np.testing.assert_array_equal(a.core_sample_indices_, b.core_sample_indices_)
+        np.testing.assert_array_equal(a.components_, b.components_)
+    with pytest.raises(ValueError, match="Precomputed matrix must be square"):
+        DBSCAN(metric="precomputed").fit(distances[:20])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_dbscan_in_many_dimensions(metric, dtype, weighted, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = np.vstack([make_blobs(700, 20, centers=5, cluster_std=1.2, random_state=0)[0], rng.uniform(-9, 9, (60, 20))]).astype(dtype)
+    weight = rng.integers(0, 4, len(X)) if weighted else None
+    for eps in (5.5, 6.5) if metric == "euclidean" else (0.03, 0.05):
+        theirs = peer.DBSCAN(eps, min_samples=12, metric=metric).fit(X, sample_weight=weight)
+        assert 0 < (theirs.labels_ < 0).sum() < len(X)
+        for algorithm in ("auto", "brute", "kd_tree"):
+            for held in (1 << 22, 1000):  # in one piece, and asked twice for a few rows at a time
+                monkeypatch.setattr(_neighbourhoods, "_ENTRIES", held)
+                ours = DBSCAN(eps, min_samples=12, metric=metric, algorithm=algorithm).fit(X, sample_weight=weight)
+                np.testing.assert_array_equal(ours.labels_, theirs.labels_)
+                np.testing.assert_array_equal(ours.core_sample_indices_, theirs.core_sample_indices_)
+
+
+def test_the_ball_tree_is_a_k_d_tree(blobs):
+    a, b = (DBSCAN(1.1, algorithm="ball_tree").fit(blobs), peer.DBSCAN(1.1, algorithm="ball_tree").fit(blobs))
     np.testing.assert_array_equal(a.labels_, b.labels_)
 
 

@@ -36,9 +36,9 @@ def test_patch_and_back():
 
 def test_fallback_names_the_parameter(patched, caplog):
     with caplog.at_level(logging.WARNING, "corten.compat.sklearn"):
-        model = sklearn.linear_model.LogisticRegression(solver="liblinear", C=2.0).fit(X, y)
-    assert "LogisticRegression: solver='liblinear' is not supported" in caplog.text
-    assert type(model).__module__.startswith("sklearn.") and model.C == 2.0 and model.score(X, y) > 0.9
+        model = sklearn.linear_model.RidgeClassifier(solver="sag", alpha=2.0).fit(X, y)
+    assert "RidgeClassifier: solver='sag' is not supported" in caplog.text
+    assert type(model).__module__.startswith("sklearn.") and model.alpha == 2.0 and model.score(X, y) > 0.9
     caplog.clear()
     assert sklearn.linear_model.LogisticRegression().fit(X, y).score(X, y) > 0.9
     assert not caplog.text
@@ -53,8 +53,8 @@ def test_function_falls_back(patched, caplog):
 def test_strict_raises():
     compat.patch_sklearn(strict=True)
     try:
-        with pytest.raises(UnsupportedSetting, match="liblinear"):
-            sklearn.linear_model.LogisticRegression(solver="liblinear").fit(X, y)
+        with pytest.raises(UnsupportedSetting, match="sag"):
+            sklearn.linear_model.Ridge(solver="sag").fit(X, y)
     finally:
         compat.unpatch_sklearn()
 
@@ -87,16 +87,16 @@ def test_script(tmp_path):
         X, y = load_iris(return_X_y=True)
         search = GridSearchCV(LogisticRegression(max_iter=500), {"C": [0.1, 1.0]}, n_jobs=2).fit(X, y)
         print(type(search.best_estimator_).__module__, round(search.best_score_, 2), sys.argv[1:], __name__)
-        LogisticRegression(solver="liblinear").fit(X, y > 0)
+        Ridge(solver="sag").fit(X, y > 0)
         """)
     )
     run = [sys.executable, "-m", "corten.compat.sklearn"]
     done = subprocess.run([*run, str(script), "one"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["corten.compat.sklearn", "0.97", "['one']", "__main__"]
-    assert "solver='liblinear' is not supported" in done.stderr
-    script.write_text("from sklearn.linear_model import LogisticRegression\n"
-                      "LogisticRegression(solver='liblinear').fit([[0.0], [1.0]], [0, 1])\n")  # fmt: skip
+    assert "solver='sag' is not supported" in done.stderr
+    script.write_text("from sklearn.linear_model import Ridge\n"
+                      "Ridge(solver='sag').fit([[0.0], [1.0]], [0, 1])\n")  # fmt: skip
     strict = subprocess.run([*run, "--strict", str(script)], capture_output=True, text=True, timeout=120)
     assert strict.returncode != 0 and "UnsupportedSetting" in strict.stderr
     assert subprocess.run(run, capture_output=True, timeout=60).returncode == 2

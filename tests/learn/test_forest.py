@@ -36,6 +36,32 @@ def test_regressors_reach_scikit_learns_fit(name):
     assert score[0] >= score[1] - 0.02
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("RandomForestRegressor", {}),
+        ("RandomForestRegressor", {"criterion": "absolute_error"}),
+        ("RandomForestRegressor", {"criterion": "poisson"}),
+        ("RandomForestClassifier", {"criterion": "entropy"}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_a_row_drawn_twice_counts_twice(name, settings, outputs):
+    if outputs == 2 and settings.get("criterion") == "absolute_error":
+        pytest.skip("one output")
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((120, 3))
+    y = np.abs(X[:, :outputs] + rng.standard_normal((120, outputs)))
+    y = np.round(y) if name.endswith("Classifier") else y
+    a = getattr(ours, name)(4, max_depth=1, max_features=None, random_state=0, **settings).fit(X, y.squeeze())
+    b = getattr(theirs, name)(4, max_depth=1, max_features=None, random_state=0, **settings).fit(X, y.squeeze())
+    for mine, other in zip(a.estimators_, b.estimators_, strict=True):
+        np.testing.assert_allclose(mine.tree_.weighted_n_node_samples, other.tree_.weighted_n_node_samples)
+        np.testing.assert_allclose(mine.tree_.impurity, other.tree_.impurity)
+        np.testing.assert_allclose(mine.tree_.value, other.tree_.value)
+
+
 def test_bootstrap_samples_and_out_of_bag_scores_are_scikit_learns(letter):
     X, y = letter[:2]
     a, b = (m.RandomForestClassifier(30, oob_score=True, max_samples=0.7, random_state=3).fit(X, y) for m in (ours, theirs))

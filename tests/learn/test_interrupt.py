@@ -13,15 +13,19 @@ FITS = {
     "RandomForest": "ensemble.RandomForestClassifier(100000).fit(X, noise)",
     "LinearSVC": "svm.LinearSVC(C=1e6, tol=1e-12, max_iter=10**8, loss='hinge').fit(X, noise)",
     "DBSCAN": "cluster.DBSCAN(eps=3.0).fit(np.random.default_rng(0).standard_normal((100000, 20)))",
+    "neighbours": "neighbors.NearestNeighbors(algorithm='brute').fit(wide()).kneighbors(wide())",
     "OPTICS": "cluster.OPTICS().fit(np.random.default_rng(0).random((100000, 12)))",
 }
 PROGRAM = """
 import resource, signal, sys, time
 import numpy as np
-from corten.learn import cluster, ensemble, linear_model, svm
+from corten.learn import cluster, ensemble, linear_model, neighbors, svm
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
 rng = np.random.default_rng(0)
 X = rng.standard_normal((20000, 20))
 noise = rng.integers(0, 2, len(X))
+def wide():
+    return np.random.default_rng(0).standard_normal((30000, 500), np.float32)
 print("ready", flush=True)
 try:
     {fit}

@@ -18,6 +18,7 @@ from corten.learn import decomposition as d
 from corten.learn import linear_model as lm
 from corten.learn import naive_bayes as nb
 from corten.learn import preprocessing as p
+from corten.learn.tree._categories import CategoryCodes
 
 GOLDEN = Path(__file__).parent / "golden"
 rng = np.random.default_rng(0)
@@ -47,6 +48,9 @@ MODELS = {
     "linear_svc": lambda: svm.LinearSVC(random_state=0).fit(X, NAMES),
     "decision_tree": lambda: tree.DecisionTreeClassifier(max_depth=3, random_state=0).fit(X, NAMES),
     "random_forest": lambda: ensemble.RandomForestRegressor(3, random_state=0).fit(X, X[:, :2]),
+    "categorical_forest": lambda: ensemble.ExtraTreesClassifier(3, categorical_features=[3], random_state=0).fit(
+        data_of("categorical_forest"), NAMES
+    ),
     "boosting": lambda: ensemble.HistGradientBoostingClassifier(max_iter=2, min_samples_leaf=5).fit(X, NAMES),
     "iqr": lambda: covariance.IQROutlierDetector().fit(X),
     "pipeline": lambda: make_pipeline(
@@ -66,7 +70,7 @@ def output(model, data):
 
 
 def data_of(name):
-    return np.c_[X[:, :3], Y, X[:, 4]] if name == "pipeline" else X
+    return np.c_[X[:, :3], Y, X[:, 4]] if name in ("pipeline", "categorical_forest") else X
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
@@ -92,6 +96,7 @@ def test_golden_file(name):
     """Files written by schema 1 are read for ever. To add one: python tests/learn/test_io.py."""
     again = learn.load(GOLDEN / f"{name}.safetensors")
     expected = np.load(GOLDEN / f"{name}.npy", allow_pickle=False)
+    assert again.get_params() and repr(again)  # parameters that came later have their defaults
     out = output(again, data_of(name))
     if out.dtype.kind == "f":
         np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-8)
@@ -171,6 +176,13 @@ def test_foreign_classes_are_refused(path, tmp_path):
     forge(tmp_path / "m", {"object": path, "state": {"dict": []}})
     with pytest.raises(ValueError, match=r"\[load\].*(may not be loaded|has no class)"):
         learn.load(tmp_path / "m")
+
+
+def test_a_class_that_moved_is_found_under_its_old_name(tmp_path):
+    categorical = {"list": [True, False]}
+    state = {"dict": [["categorical", categorical], ["encoder", None]]}
+    forge(tmp_path / "m", {"object": "corten.learn.ensemble._binning.CategoryCodes", "state": state})
+    assert type(learn.load(tmp_path / "m")) is CategoryCodes
 
 
 def test_other_files_and_schemas(tmp_path):

@@ -226,10 +226,43 @@ def test_newton_cg(classes, dtype):
         assert a.n_iter_[0] < 20
 
 
-def test_logistic_regression_names_what_it_lacks():
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"C": 0.1, "intercept_scaling": 5.0},
+        {"dual": True, "C": 0.3},
+        {"l1_ratio": 1.0, "C": 0.05},
+        {"l1_ratio": 1.0, "C": 0.02, "intercept_scaling": 0.5},
+        {"fit_intercept": False, "class_weight": "balanced"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("sparse", [False, True])
+def test_liblinear_penalises_the_intercept(settings, sparse):
+    X, y = a9a(1500) if sparse else mammography()
+    w = weights(len(y))
+    a = ours.LogisticRegression(solver="liblinear", tol=1e-8, max_iter=3000, **settings).fit(X, y, w)
+    b = theirs.LogisticRegression(solver="liblinear", tol=1e-8, max_iter=30000, **settings).fit(X, y, w)
+    close(a.coef_, b.coef_, 1e-4)
+    np.testing.assert_allclose(a.intercept_, b.intercept_, atol=1e-4)
+    close(a.predict_proba(X), b.predict_proba(X), 1e-4)
+    if settings.get("l1_ratio") == 1.0:
+        np.testing.assert_array_equal(a.coef_ == 0, np.abs(b.coef_) < 1e-7)
+
+
+def test_liblinear_errors():
     X, y = mammography()
-    with pytest.raises(UnsupportedSetting, match=r"\[LogisticRegression\] solver='liblinear'"):
-        ours.LogisticRegression(solver="liblinear").fit(X, y)
+    with pytest.raises(ValueError, match="does not support multiclass"):
+        ours.LogisticRegression(solver="liblinear").fit(X, np.arange(len(X)) % 3)
+    with pytest.raises(ValueError, match="frozen fit"):
+        ours.LogisticRegression(solver="liblinear").fit(X * 1e35, y)
+    with pytest.raises(ValueError, match="intercept_scaling"):
+        ours.LogisticRegression(solver="liblinear", intercept_scaling=0).fit(X, y)
+
+
+def test_logistic_regression_that_runs_out():
+    X, y = mammography()
     with pytest.warns(ConvergenceWarning, match="lbfgs failed to converge after 2"):
         ours.LogisticRegression(max_iter=2).fit(X, y)
 

@@ -64,6 +64,20 @@ def test_ties_go_to_the_lower_index(algorithm):
     assert (distance == 0).all()
 
 
+def test_the_ball_tree_is_the_k_d_tree():
+    rng = np.random.default_rng(0)
+    Y, y = rng.standard_normal((300, 5)), np.arange(300) % 3
+    for metric in ("euclidean", "chebyshev"):
+        a, b = (KNeighborsClassifier(4, algorithm=name, metric=metric).fit(Y, y) for name in ("ball_tree", "kd_tree"))
+        for mine, other in zip(a.kneighbors(Y[:40]), b.kneighbors(Y[:40]), strict=True):
+            np.testing.assert_array_equal(mine, other)
+        theirs = peer.KNeighborsClassifier(4, algorithm="ball_tree", metric=metric).fit(Y, y)
+        np.testing.assert_array_equal(a.predict(Y), theirs.predict(Y))
+        np.testing.assert_allclose(a.kneighbors(Y[:40])[0], theirs.kneighbors(Y[:40])[0])
+    with pytest.raises(ValueError, match=r"Metric 'cosine' not valid.*\['ball_tree'\]"):
+        NearestNeighbors(algorithm="ball_tree", metric="cosine").fit(Y)
+
+
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("algorithm", ["brute", "kd_tree"])
 def test_within_a_radius(metric, algorithm):

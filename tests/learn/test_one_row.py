@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.pipeline import make_pipeline
 
+from corten.learn import cluster, ensemble, neighbors, svm
 from corten.learn import decomposition as d
 from corten.learn import linear_model as lm
 from corten.learn import naive_bayes as nb
@@ -80,6 +81,60 @@ def test_compiled_keeps_a_snapshot():
     np.testing.assert_allclose(rows(X[:1]), before)
     with pytest.raises(AttributeError):
         model.compile("transform")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        cluster.KMeans(3, n_init=1, random_state=0),
+        cluster.MiniBatchKMeans(3, n_init=1, random_state=0, batch_size=200),
+        neighbors.KNeighborsClassifier(3),
+        nb.GaussianNB(),
+        svm.SVC(),
+        ensemble.HistGradientBoostingClassifier(max_iter=3, min_samples_leaf=5),
+    ],
+    ids=lambda m: type(m).__name__,
+)
+def test_a_later_fit_does_not_change_what_was_compiled(model):
+    other = np.random.default_rng(1).standard_normal((200, 7)) * 3
+    rows = model.fit(X, Y3).compile()
+    before = rows(X)
+    if hasattr(model, "partial_fit"):
+        model.partial_fit(other, (Y3 + 1) % 3)
+        np.testing.assert_array_equal(rows(X), before)
+    model.fit(other, (Y3 + 1) % 3)
+    np.testing.assert_array_equal(rows(X), before)
+    assert (model.predict(X) != before).any()
+
+
+@pytest.mark.parametrize("model", [svm.LinearSVC(random_state=0), svm.LinearSVC(fit_intercept=False), svm.LinearSVR()], ids=str)
+def test_linear_machines_take_the_fast_path(model):
+    for y in (Y3, Y2) if hasattr(model, "multi_class") else (X[:, 0],):
+        model = model.fit(X, y)
+        for method in ("predict", "decision_function"):
+            if hasattr(model, method):
+                table, one = getattr(model, method)(X), getattr(model, method)(X[:1].copy())
+                rows = model.compile(method)
+                assert one.shape == table[:1].shape == rows(X[:1]).shape and one.dtype == table.dtype
+                close = np.testing.assert_allclose if table.dtype.kind == "f" else np.testing.assert_array_equal
+                close(one, table[:1])
+                close(rows(X), table)
+    with pytest.raises(ValueError, match="NaN"):
+        model.predict(np.full((1, 7), np.nan))
+
+
+def test_few_plain_rows_are_still_checked():
+    model = neighbors.KNeighborsClassifier(3).fit(X, Y3)
+    np.testing.assert_array_equal(model.predict(X[:5]), model.predict(X)[:5])
+    for bad, message in ((np.nan, "NaN"), (np.inf, "infinity")):
+        row = X[:2].copy()
+        row[1, 3] = bad
+        with pytest.raises(ValueError, match=message):
+            model.predict(row)
+    with pytest.raises(ValueError, match="6 features"):
+        model.predict(X[:2, :6].copy())
+    with pytest.raises(ValueError, match="2D array"):
+        model.predict(X[0])
 
 
 def test_set_output_holds_for_one_row():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import sklearn.cluster as theirs
 from sklearn.datasets import make_blobs, make_moons
+from sklearn.metrics import pairwise_distances
 
 from corten.learn import UnsupportedSetting
 from corten.learn import cluster as ours
@@ -33,6 +34,7 @@ def same_graph(a, b):
         {"p": 3},
         {"cluster_method": "dbscan", "eps": 1.0},
         {"predecessor_correction": False},
+        {"algorithm": "ball_tree"},
     ],
     ids=str,
 )
@@ -42,6 +44,17 @@ def test_same_as_scikit_learn(points, settings):
     same_graph(a, b)
     if kw.get("cluster_method") != "dbscan":
         np.testing.assert_array_equal(a.cluster_hierarchy_, b.cluster_hierarchy_)
+
+
+@pytest.mark.parametrize("settings", [{}, {"max_eps": 2.5}, {"min_samples": 2, "cluster_method": "dbscan", "eps": 1.5}], ids=str)
+def test_given_distances(points, settings):
+    distances = pairwise_distances(points)
+    kw = {"min_samples": 8, "metric": "precomputed", **settings}
+    same_graph(ours.OPTICS(**kw).fit(distances), theirs.OPTICS(**kw).fit(distances))
+    with pytest.raises(ValueError, match="Precomputed matrix must be square"):
+        ours.OPTICS(metric="precomputed").fit(distances[:20])
+    with pytest.raises(ValueError, match="Negative values"):
+        ours.OPTICS(metric="precomputed").fit(-distances)
 
 
 def test_equal_distances_go_to_the_lowest_index():
@@ -71,6 +84,6 @@ def test_functions_and_settings(points):
         ours.OPTICS(min_samples=500).fit(points)
     with pytest.raises(ValueError, match="Specify an epsilon smaller"):
         ours.OPTICS(cluster_method="dbscan", max_eps=1.0, eps=2.0).fit(points)
-    for settings in ({"metric": "cosine"}, {"metric": "precomputed"}, {"algorithm": "ball_tree"}):
+    for settings in ({"metric": "cosine"}, {"metric": lambda a, b: 0.0}):
         with pytest.raises(UnsupportedSetting, match=rf"\[OPTICS\] {next(iter(settings))}"):
             ours.OPTICS(**settings).fit(points)

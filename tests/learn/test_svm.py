@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse as sp
 import sklearn.svm as peer
 from sklearn.datasets import load_svmlight_file, make_classification, make_regression
+from sklearn.utils.multiclass import _ovr_decision_function
 
 from corten._core import native
 from corten.learn import svm
@@ -62,10 +63,11 @@ def test_dual_objective_is_libsvms(two_classes, dtype, C):
 def test_machines_and_kernels(two_classes, kernel, cls):
     X, y = two_classes[0][:200], two_classes[1][:200]
     kw = dict(kernel=kernel, gamma=0.05, coef0=0.3)
-    kw |= {"tol": 1e-5, "max_iter": 100000}  # libsvm may not end below
+    kw["tol"] = 1e-5
     if cls.startswith("Nu"):
         kw["nu"] = 0.4
-    ours, theirs = getattr(svm, cls)(**kw).fit(X, y), getattr(peer, cls)(**kw).fit(X, y)
+    ours = getattr(svm, cls)(**kw).fit(X, y)
+    theirs = getattr(peer, cls)(max_iter=100000, **kw).fit(X, y)  # libsvm may not end below
     function = "predict" if cls.endswith("R") else "decision_function"
     a, b = getattr(ours, function)(X), getattr(theirs, function)(X)
     np.testing.assert_allclose(a, b, atol=2e-3 * max(1.0, np.abs(b).max()))
@@ -98,7 +100,13 @@ def test_many_classes_and_layout(shape):
     by_class = np.split(ours.support_, np.cumsum(ours.n_support_)[:-1])
     np.testing.assert_array_equal(ours.support_, np.concatenate([np.sort(p) for p in by_class]))
     assert (ours.predict(X) == theirs.predict(X)).mean() > 0.999
-    np.testing.assert_allclose(ours.decision_function(X), theirs.decision_function(X), atol=2e-2)
+    a, b = ours.decision_function(X), theirs.decision_function(X)
+    if shape == "ovr":  # whole votes: compared with what scikit-learn makes of the same pairs, as a pair near zero may flip
+        pairs = ours.set_params(decision_function_shape="ovo").decision_function(X)
+        np.testing.assert_allclose(a, _ovr_decision_function(pairs < 0, -pairs, 26), atol=1e-10)
+        assert np.isclose(a, b, atol=2e-2).mean() > 0.99
+    else:
+        np.testing.assert_allclose(a, b, atol=2e-2)
 
 
 def test_sparse_is_dense_on_real_data(a9a):

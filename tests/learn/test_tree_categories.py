@@ -7,7 +7,13 @@ import pandas as pd
 import pytest
 
 from corten import learn
-from corten.learn.tree import DecisionTreeClassifier, DecisionTreeRegressor, export_text, plot_tree
+from corten.learn.tree import (
+    DecisionTreeClassifier,
+    DecisionTreeRegressor,
+    ExtraTreeRegressor,
+    export_text,
+    plot_tree,
+)
 
 
 def impurity(y, kind):
@@ -137,7 +143,6 @@ def test_as_good_as_columns_of_zeros_and_ones():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"splitter": "random"}, "splitter='random', expected 'best'"),
         ({"monotonic_cst": [0, 1, 0]}, "Categorical features cannot have monotonic"),
         ({"categorical_features": [7]}, "categorical_features"),
     ],
@@ -152,3 +157,12 @@ def test_too_many_categories():
     X = np.arange(300)[:, None]
     with pytest.raises(ValueError, match="cardinality <= 256"):
         DecisionTreeRegressor(categorical_features=[0]).fit(X, X[:, 0])
+
+
+def test_random_splitter_takes_sets():
+    X, y = table()
+    for cls in (DecisionTreeRegressor, ExtraTreeRegressor):
+        settings = {"splitter": "random", "categorical_features": "from_dtype", "min_samples_leaf": 5, "random_state": 0}
+        model = cls(**settings).fit(X, y)
+        assert model.tree_.categorical.any()
+        np.testing.assert_allclose(model.predict(X), pd.Series(y).groupby(model.apply(X)).transform("mean"))

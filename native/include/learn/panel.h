@@ -119,20 +119,31 @@ CT_INLINE vint v_lanes(void) { /* 0, 1, 2, ... */
 }
 CT_INLINE vint v_blend_int(vmask m, vint yes, vint no) { return (m & yes) | (~m & no); }
 
+/* Bit l: lane l of the mask is set. */
+CT_INLINE unsigned v_bits(vmask m) {
+#if defined(CT_AVX512) && CT_REAL_DOUBLE
+    return _mm512_test_epi64_mask((__m512i)m, (__m512i)m);
+#elif defined(CT_AVX512)
+    return _mm512_test_epi32_mask((__m512i)m, (__m512i)m);
+#elif defined(CT_AVX2) && CT_REAL_DOUBLE
+    return (unsigned)_mm256_movemask_pd((__m256d)m);
+#elif defined(CT_AVX2)
+    return (unsigned)_mm256_movemask_ps((__m256)m);
+#else
+    unsigned bits = 0;
+    for (int l = 0; l < VL; l++) bits |= (unsigned)(m[l] != 0) << l;
+    return bits;
+#endif
+}
+
 /* Lane-wise best so far and where it was; the largest value, of equal ones the smallest index. */
 CT_INLINE int64_t v_argmax(vreal best, vint where, real *value) {
     real b[VBYTES / sizeof(real)];
     int_real w[VBYTES / sizeof(real)];
-#if defined(CT_AVX512)
-#if CT_REAL_DOUBLE
-    real top = _mm512_reduce_max_pd((__m512d)best);
-    unsigned hit = _mm512_cmp_pd_mask((__m512d)best, _mm512_set1_pd(top), _CMP_EQ_OQ);
-#else
-    real top = _mm512_reduce_max_ps((__m512)best);
-    unsigned hit = _mm512_cmp_ps_mask((__m512)best, _mm512_set1_ps(top), _CMP_EQ_OQ);
-#endif
+    real top = v_hmax(best);
+    unsigned hit = v_bits(best == v_set1(top));
+    *(vint_unaligned *)w = where;
     if (CT_LIKELY(hit != 0)) {
-        *(vint_unaligned *)w = where;
         int_real at = w[__builtin_ctz(hit)];
         for (hit &= hit - 1; hit; hit &= hit - 1) {
             int_real other = w[__builtin_ctz(hit)];
@@ -141,9 +152,7 @@ CT_INLINE int64_t v_argmax(vreal best, vint where, real *value) {
         *value = top;
         return at;
     }
-#endif
-    v_store(b, best);
-    *(vint_unaligned *)w = where;
+    v_store(b, best); /* not a number somewhere */
     int l = 0;
     for (int i = 1; i < VL; i++)
         if (b[i] > b[l] || (b[i] == b[l] && w[i] < w[l])) l = i;

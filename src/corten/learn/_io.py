@@ -19,6 +19,7 @@ Loading makes objects only of classes of ``corten.learn`` and of a list of sciki
 ``__init__``; nothing in a file is executed.
 """
 
+import inspect
 import json
 import math
 import os
@@ -37,6 +38,7 @@ __all__ = ["SCHEMA", "load", "save"]
 
 SCHEMA = 1
 
+_MOVED = {"corten.learn.ensemble._binning.CategoryCodes": "corten.learn.tree._categories.CategoryCodes"}  # names in old files
 _OURS = re.compile(r"corten\.learn(\.[A-Za-z0-9_]+)+\Z")
 
 # scikit-learn's classes whose state is made of plain values, so that pipelines with them can be written.
@@ -76,6 +78,7 @@ def _class_path(cls):
 
 def _resolve(path, name):
     """The class at a dotted path of a file; ValueError unless it is one that a file may name."""
+    path = _MOVED.get(path, path)
     if path in _ALLOWED or _OURS.match(path):
         module, _, attribute = path.rpartition(".")
         try:
@@ -274,6 +277,10 @@ class _Reader:
             made._corten_restore(state)
         else:
             vars(made).update(state)
+        if isinstance(made, BaseEstimator):  # parameters that are newer than the file have their defaults
+            for name, parameter in inspect.signature(cls.__init__).parameters.items():
+                if parameter.default is not parameter.empty and name not in vars(made):
+                    setattr(made, name, parameter.default)
         return made
 
 

@@ -14,10 +14,11 @@ from .._base import (
     HasMethods,
     Interval,
     StrOptions,
-    UnsupportedSetting,
+    check_array,
     check_memory,
     constraints,
     fit_context,
+    from_sklearn,
     validate_data,
 )  # fmt: skip
 from ._dbscan import metric_points
@@ -55,7 +56,7 @@ def _name_nodes(first, second, distance, ordered):
 def _linkage_tree(owner, X, linkage, metric):
     if linkage == "ward":
         return _name_nodes(*ward_merges(X), ordered=True)
-    if linkage == "single":
+    if linkage == "single" and metric != "precomputed":
         points, name, p, _ = metric_points(owner, X, metric, 2, None, 0.0)
         start, end, distance = spanning_tree(points, name, p)
         if metric == "sqeuclidean":
@@ -63,10 +64,40 @@ def _linkage_tree(owner, X, linkage, metric):
         elif metric == "cosine":
             distance = distance**2 / 2
         return _name_nodes(start, end, distance, ordered=False)
+    if metric == "precomputed":
+        if X.shape[0] != X.shape[1]:
+            raise ValueError(f"Distance matrix should be square, got matrix of shape {X.shape}")
+        X = X[np.triu_indices(len(X), k=1)]
     # Complete and average linkage have no form without pairwise distances: SciPy's, on half a matrix.
     names = {"manhattan": "cityblock", "l1": "cityblock", "l2": "euclidean"}
     found = hierarchy.linkage(X, method=linkage, metric=names.get(metric, metric))
     return found[:, :2].astype(np.intp), found[:, 2].astype(np.float64)
+
+
+# Merges along the edges of a graph alone: scikit-learn's, whose heaps of edges do that well.
+_ward_along = from_sklearn("cluster.ward_tree")
+_linkage_along = from_sklearn("cluster._agglomerative.linkage_tree")
+
+
+def _tree_along(X, connectivity, linkage, metric, n_clusters):
+    """Children, components, parents (None for a whole tree) and distances of a hierarchy that merges neighbours only.
+
+    The whole tree is built with ``n_clusters`` None, else it stops at so many clusters.
+    """
+    settings = {"connectivity": connectivity, "n_clusters": n_clusters, "return_distance": True}
+    if linkage == "ward":
+        children, components, _, parents, distances = _ward_along(X, **settings)
+    else:
+        children, components, _, parents, distances = _linkage_along(X, linkage=linkage, affinity=metric, **settings)
+    return children, components, None if n_clusters is None else parents, distances
+
+
+def _heads(parents, n):
+    """Labels (n,) of the trees of a forest that stopped early, numbered by their heads."""
+    head = np.arange(len(parents))
+    for node in range(len(parents) - 1, -1, -1):  # parents come later
+        head[node] = node if parents[node] == node else head[parents[node]]
+    return np.unique(head[:n], return_inverse=True)[1]
 
 
 def _cut(n_clusters, children, n):
@@ -97,19 +128,21 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
     """Joins the two nearest clusters until few enough are left.
 
     Ward's linkage follows chains of nearest neighbours over centroids, single linkage is a minimum spanning tree; both
-    need O(n d) memory. Complete and average linkage use SciPy's algorithm on n (n - 1) / 2 distances.
+    need O(n d) memory. Complete and average linkage use SciPy's algorithm on n (n - 1) / 2 distances. With
+    ``connectivity``, scikit-learn's tree builders go over the edges of the graph.
 
     Parameters
     ----------
     n_clusters : int or None, default=2
     metric : str, default='euclidean'
-        euclidean, manhattan, cosine, chebyshev, sqeuclidean and aliases; 'precomputed' and callables raise.
+        euclidean, manhattan, cosine, chebyshev, sqeuclidean and aliases, or precomputed: X is a matrix of distances;
+        callables raise.
     memory : str or object with the joblib.Memory interface, default=None
         Cache of the tree.
-    connectivity : None
-        Constraints are not supported and raise.
+    connectivity : array-like, sparse matrix, callable or None, default=None
+        A graph (n_samples, n_samples): only neighbours in it are joined. Its components are linked first, with a warning.
     compute_full_tree : 'auto' or bool, default='auto'
-        Without constraints the whole tree is always built.
+        Whether to go on below ``n_clusters``. Without ``connectivity`` the whole tree is always built.
     linkage : {'ward', 'complete', 'average', 'single'}, default='ward'
     distance_threshold : float, default=None
         Clusters farther apart are not joined; ``n_clusters`` is None then.
@@ -158,6 +191,11 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
         self.distance_threshold = distance_threshold
         self.compute_distances = compute_distances
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = self.metric == "precomputed"
+        return tags
+
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Cluster the rows of X (n_samples, n_features); y is ignored."""
@@ -173,19 +211,33 @@ class AgglomerativeClustering(ClusterMixin, Estimator):
                 f"{self.metric} was provided as metric. Ward can only work with euclidean distances (i.e. 'euclidean' "
                 "and 'l2')."
             )
-        if self.connectivity is not None:
-            raise UnsupportedSetting(self, "connectivity", type(self.connectivity).__name__, "None")
-        metric_points(self, X[:0], self.metric, 2, None, 0.0)
-        build = check_memory(self.memory).cache(_linkage_tree, ignore=["owner"])
-        self.children_, distances = build(type(self).__name__, X, self.linkage, self.metric)
-        self.n_leaves_, self.n_connected_components_ = X.shape[0], 1
+        if self.metric != "precomputed":
+            metric_points(self, X[:0], self.metric, 2, None, 0.0)
+        memory, parents = check_memory(self.memory), None
+        if self.connectivity is None:
+            build = memory.cache(_linkage_tree, ignore=["owner"])
+            self.children_, distances = build(type(self).__name__, X, self.linkage, self.metric)
+            self.n_connected_components_ = 1
+        else:
+            connectivity = self.connectivity(X) if callable(self.connectivity) else self.connectivity
+            connectivity = check_array(connectivity, accept_sparse=["csr", "coo", "lil"])
+            whole = self.compute_full_tree
+            if whole == "auto":
+                whole = self.distance_threshold is not None or self.n_clusters < max(100, 0.02 * len(X))
+            self.children_, self.n_connected_components_, parents, distances = memory.cache(_tree_along)(
+                X, connectivity, self.linkage, self.metric, None if whole else self.n_clusters
+            )
+        self.n_leaves_ = X.shape[0]
         if self.distance_threshold is not None or self.compute_distances:
             self.distances_ = distances
         if self.distance_threshold is not None:
             self.n_clusters_ = int(np.count_nonzero(distances >= self.distance_threshold)) + 1
         else:
             self.n_clusters_ = self.n_clusters
-        self.labels_ = _cut(self.n_clusters_, self.children_, self.n_leaves_)
+        if parents is None:
+            self.labels_ = _cut(self.n_clusters_, self.children_, self.n_leaves_)
+        else:
+            self.labels_ = _heads(parents, self.n_leaves_)
         return self
 
     def fit_predict(self, X, y=None):

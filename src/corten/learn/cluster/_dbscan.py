@@ -19,7 +19,10 @@ from .._base import (
     validate_data,
 )  # fmt: skip
 from ..neighbors._base import plain_metric
-from ..neighbors._search import Tree
+from ..neighbors._search import Brute, Tree
+from ._neighbourhoods import check_distances, dbscan_of_neighbourhoods, near_by_distances, near_by_search
+
+_TREE_FEATURES = 15  # in more dimensions the boxes of a tree leave nothing out
 
 
 def metric_points(owner, X, metric, p, metric_params, eps):
@@ -39,17 +42,20 @@ class DBSCAN(ClusterMixin, Estimator):
     """Clusters of core points: those with at least ``min_samples`` points within ``eps``, themselves included.
 
     Leaves of a k-d tree are compared with leaves, sixty-four points at a time; core points are united by a lock-free
-    union-find whose result does not depend on the order. Memory is O(n): neighbours are counted, never listed.
+    union-find whose result does not depend on the order. Neighbours are counted, never listed. In more than 15 dimensions
+    neighbourhoods come from blocked products instead, some millions of neighbours at a time. Memory is O(n).
 
     Parameters
     ----------
     eps : float, default=0.5
     min_samples : int, default=5
     metric : str, default='euclidean'
-        euclidean, sqeuclidean, manhattan, chebyshev, minkowski, cosine; others raise.
+        euclidean, sqeuclidean, manhattan, chebyshev, minkowski, cosine, or precomputed: X is a dense matrix of distances;
+        others raise.
     metric_params : dict, default=None
-    algorithm : {'auto', 'kd_tree', 'brute'}, default='auto'
-        All give the same clusters; the search is always the tree.
+    algorithm : {'auto', 'ball_tree', 'kd_tree', 'brute'}, default='auto'
+        All give the same clusters. 'auto' searches by products in more than 15 dimensions, both trees are the same one;
+        other metrics than euclidean and cosine always take it.
     leaf_size : int, default=30
         Accepted for compatibility.
     p : float, default=None
@@ -99,17 +105,31 @@ class DBSCAN(ClusterMixin, Estimator):
         self.p = p
         self.n_jobs = n_jobs
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = self.metric == "precomputed"
+        return tags
+
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, sample_weight=None):
         """Cluster the rows of X (n_samples, n_features); y is ignored. Weights count as so many points."""
         X = validate_data(self, X, dtype=[np.float64, np.float32], order="C")
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X)
-        if self.algorithm == "ball_tree":
-            raise UnsupportedSetting(self, "algorithm", "ball_tree", "'auto', 'kd_tree' or 'brute'")
-        points, metric, p, eps = metric_points(self, X, self.metric, self.p, self.metric_params, self.eps)
-        with thread_limit(self.n_jobs):
-            core, self.labels_ = Tree(points, metric, p).dbscan(eps, self.min_samples, sample_weight)
+        n = len(X)
+        if self.metric == "precomputed":
+            check_distances(X)
+            near = near_by_distances(X, self.eps)
+            core, self.labels_ = dbscan_of_neighbourhoods(near, n, self.min_samples, sample_weight)
+        else:
+            points, metric, p, eps = metric_points(self, X, self.metric, self.p, self.metric_params, self.eps)
+            exhaustive = self.algorithm == "brute" or (self.algorithm == "auto" and X.shape[1] > _TREE_FEATURES)
+            with thread_limit(self.n_jobs):
+                if exhaustive and metric == "euclidean":
+                    near = near_by_search(Brute(points), points, eps)
+                    core, self.labels_ = dbscan_of_neighbourhoods(near, n, self.min_samples, sample_weight)
+                else:
+                    core, self.labels_ = Tree(points, metric, p).dbscan(eps, self.min_samples, sample_weight)
         self.core_sample_indices_ = np.flatnonzero(core)
         self.components_ = X[self.core_sample_indices_].copy() if core.any() else np.empty((0, X.shape[1]))
         return self

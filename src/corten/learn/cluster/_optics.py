@@ -19,6 +19,7 @@ from .._base import (
 )  # fmt: skip
 from ..neighbors._search import Tree
 from ._dbscan import metric_points
+from ._neighbourhoods import check_distances, optics_of_distances
 
 __all__ = ["OPTICS", "cluster_optics_dbscan", "cluster_optics_xi", "compute_optics_graph"]
 
@@ -27,30 +28,37 @@ cluster_optics_dbscan = from_sklearn("cluster.cluster_optics_dbscan")
 cluster_optics_xi = from_sklearn("cluster.cluster_optics_xi")
 
 
-def _graph(X, *, min_samples, max_eps, metric, p, metric_params, algorithm, n_jobs):
+def _graph(X, *, min_samples, max_eps, metric, p, metric_params, n_jobs):
     """The order of the rows of X, their core distances, reachability and predecessors."""
     n = X.shape[0]
     if min_samples > n:
         raise ValueError(f"min_samples must be no greater than the number of samples ({n}). Got {min_samples}")
     if min_samples <= 1:
         min_samples = max(2, int(min_samples * n))
-    if algorithm == "ball_tree":
-        raise UnsupportedSetting("OPTICS", "algorithm", "ball_tree", "'auto', 'kd_tree' or 'brute'")
-    if metric in ("cosine", "sqeuclidean"):
-        raise UnsupportedSetting("OPTICS", "metric", metric, "euclidean, manhattan, chebyshev or minkowski")
-    points, metric, p, _ = metric_points("OPTICS", X, metric, p, metric_params, 0.0)
-    tree = Tree(points, metric, p)
-    with thread_limit(n_jobs):
-        core = tree.nearest(points, int(min_samples))[1][:, -1].copy()
-    core[core > max_eps] = np.inf
-    np.around(core, decimals=np.finfo(core.dtype).precision, out=core)
-    ordering, reachability, predecessor = tree.optics(core, float(max_eps))
-    if np.all(np.isinf(reachability)):
+    if metric == "precomputed":
+        check_distances(X)
+        graph = optics_of_distances(X, int(min_samples), float(max_eps))
+    else:
+        graph = _graph_of_points(X, int(min_samples), float(max_eps), metric, p, metric_params, n_jobs)
+    if np.all(np.isinf(graph[2])):
         warnings.warn(
             "All reachability values are inf. Set a larger max_eps or all data will be considered outliers.",
             UserWarning,
             stacklevel=3,
         )
+    return graph
+
+
+def _graph_of_points(X, min_samples, max_eps, metric, p, metric_params, n_jobs):
+    if metric in ("cosine", "sqeuclidean"):
+        raise UnsupportedSetting("OPTICS", "metric", metric, "euclidean, manhattan, chebyshev, minkowski or precomputed")
+    points, metric, p, _ = metric_points("OPTICS", X, metric, p, metric_params, 0.0)
+    tree = Tree(points, metric, p)
+    with thread_limit(n_jobs):
+        core = tree.nearest(points, min_samples)[1][:, -1].copy()
+    core[core > max_eps] = np.inf
+    np.around(core, decimals=np.finfo(core.dtype).precision, out=core)
+    ordering, reachability, predecessor = tree.optics(core, max_eps)
     return ordering, core, reachability, predecessor
 
 
@@ -81,7 +89,7 @@ def compute_optics_graph(
     """
     X = from_sklearn("utils.check_array")(X, dtype=np.float64, order="C")
     return _graph(X, min_samples=min_samples, max_eps=max_eps, metric=metric, p=p, metric_params=metric_params,
-                  algorithm=algorithm, n_jobs=n_jobs)  # fmt: skip
+                  n_jobs=n_jobs)  # fmt: skip
 
 
 class OPTICS(ClusterMixin, Estimator):
@@ -98,7 +106,7 @@ class OPTICS(ClusterMixin, Estimator):
     max_eps : float, default=inf
         Points farther apart never reach each other.
     metric : str, default='minkowski'
-        euclidean, manhattan, chebyshev or minkowski; others raise.
+        euclidean, manhattan, chebyshev, minkowski, or precomputed: X is a dense matrix of distances; others raise.
     p : float, default=2
         Of 'minkowski'.
     metric_params : dict, default=None
@@ -109,7 +117,7 @@ class OPTICS(ClusterMixin, Estimator):
         Least steepness of a cluster's border.
     predecessor_correction : bool, default=True
     min_cluster_size : int > 1 or float in [0, 1], default=None
-    algorithm : {'auto', 'kd_tree', 'brute'}, default='auto'
+    algorithm : {'auto', 'ball_tree', 'kd_tree', 'brute'}, default='auto'
         All give the same; the search is always the tree.
     leaf_size : int, default=30
         Accepted for compatibility.
@@ -165,14 +173,14 @@ class OPTICS(ClusterMixin, Estimator):
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
-        """Order and cluster the rows of X (n_samples, n_features); y is ignored."""
-        if self.metric == "precomputed" or callable(self.metric):
+        """Order and cluster the rows of X (n_samples, n_features), or the points of a matrix of distances; y is ignored."""
+        if callable(self.metric):
             raise UnsupportedSetting(self, "metric", self.metric, "the name of a metric")
         X = validate_data(self, X, dtype=np.float64, order="C", ensure_min_samples=2)
         graph = check_memory(self.memory).cache(_graph)
         self.ordering_, self.core_distances_, self.reachability_, self.predecessor_ = graph(
             X, min_samples=self.min_samples, max_eps=self.max_eps, metric=self.metric, p=self.p,
-            metric_params=self.metric_params, algorithm=self.algorithm, n_jobs=self.n_jobs,
+            metric_params=self.metric_params, n_jobs=self.n_jobs,
         )  # fmt: skip
         if self.cluster_method == "xi":
             self.labels_, self.cluster_hierarchy_ = cluster_optics_xi(

@@ -1,19 +1,12 @@
-"""Values to at most 255 bins, and categories to codes."""
+"""Values to at most 255 bins."""
 
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from corten.learn._base import (
-    check_array,
-    check_feature_names,
-    check_n_features,
-    effective_threads,
-    from_sklearn,
-    validate_data,
-)
+from corten.learn._base import effective_threads, from_sklearn, validate_data
 
-__all__ = ["CategoryCodes", "bin_thresholds"]
+__all__ = ["bin_thresholds", "numbers"]
 
 SUBSAMPLE = 200_000
 LARGEST = 1e300  # bounds stay finite, so that "infinite" can mean "all present values"
@@ -67,80 +60,6 @@ def bin_thresholds(X, max_bins, categorical, random_state, weight=None):
         return [one(f) for f in range(X.shape[1])]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(one, range(X.shape[1])))
-
-
-class CategoryCodes:
-    """Replaces the categorical columns of a table by codes 0, 1, ... in the order of the sorted categories.
-
-    Unknown and missing categories become NaN.
-
-    Parameters
-    ----------
-    categorical : ndarray of bool of shape (n_features,)
-    encoder : OrdinalEncoder or None
-        A fitted one, when restored from a file.
-    """
-
-    def __init__(self, categorical, encoder=None):
-        self.categorical = np.asarray(categorical, bool)
-        self.encoder = encoder
-
-    def _corten_state(self):
-        return {"categorical": self.categorical, "encoder": self.encoder}
-
-    def _corten_restore(self, state):
-        self.__init__(**state)
-
-    def fit_transform(self, estimator, X, max_bins):
-        """Codes and numbers as float64, in the order of the columns; ValueError for more than ``max_bins`` categories."""
-        X = self._check(estimator, X, True)
-        part = self._part(X, self.categorical)
-        self.encoder = from_sklearn("preprocessing.OrdinalEncoder")(
-            handle_unknown="use_encoded_value", unknown_value=np.nan, encoded_missing_value=np.nan, dtype=np.float64
-        ).fit(part)
-        for place, (f, count) in enumerate(zip(np.flatnonzero(self.categorical), self.counts, strict=True)):
-            if count > max_bins:
-                names = getattr(self.encoder, "feature_names_in_", None)
-                name = f"at index {f}" if names is None else repr(names[place])
-                raise ValueError(
-                    f"Categorical feature {name} is expected to have a cardinality <= {max_bins} but actually has a "
-                    f"cardinality of {count}."
-                )
-        return self._assemble(X, part)
-
-    def transform(self, estimator, X):
-        """Codes and numbers of new rows, after checking names and number of columns."""
-        X = self._check(estimator, X, False)
-        return self._assemble(X, self._part(X, self.categorical))
-
-    @staticmethod
-    def _check(estimator, X, reset):
-        """X with columns that can be taken apart: frames as they are, anything else as an array."""
-        check_feature_names(estimator, X, reset=reset)
-        check_n_features(estimator, X, reset=reset)
-        if hasattr(X, "columns") or isinstance(X, np.ndarray):
-            return X
-        return check_array(X, dtype=None, ensure_all_finite=False)
-
-    @property
-    def counts(self):
-        """Number of categories of each categorical column, the missing one not counted."""
-        nan = from_sklearn("utils._missing.is_scalar_nan")
-        return [len(c) - (len(c) > 0 and nan(c[-1])) for c in self.encoder.categories_]
-
-    @staticmethod
-    def _part(X, mask):
-        return from_sklearn("utils._safe_indexing")(X, np.flatnonzero(mask), axis=1)
-
-    def _assemble(self, X, part):
-        codes = self.encoder.transform(part)
-        out = np.empty((len(codes), len(self.categorical)), order="F")
-        out[:, self.categorical] = codes
-        if not self.categorical.all():
-            out[:, ~self.categorical] = check_array(
-                self._part(X, ~self.categorical), dtype=[np.float64], ensure_all_finite=False
-            )
-        return out
 
 
 def numbers(estimator, X, reset):

@@ -2,12 +2,13 @@
 
 from corten.learn._base import constraints
 from corten.learn.ensemble._forest_base import ForestClassifier, ForestRegressor
+from corten.learn.tree._base import plain_criterion
+from corten.learn.tree._categories import CATEGORICAL
 from corten.learn.tree._classes import (
     DecisionTreeClassifier,
     DecisionTreeRegressor,
     ExtraTreeClassifier,
     ExtraTreeRegressor,
-    plain_criterion,
 )
 
 __all__ = ["ExtraTreesClassifier", "ExtraTreesRegressor", "RandomForestClassifier", "RandomForestRegressor"]
@@ -56,6 +57,10 @@ class RandomForestClassifier(ForestClassifier):
         Rows of a bootstrap sample.
     monotonic_cst : array-like of -1, 0, 1 or None
         Constraint of each feature.
+    categorical_features : array-like of bool, int or str, "from_dtype" or None, default=None
+        Which columns hold categories (at most 256 each, of any type): a mask, indices, names, or those that a frame says
+        are categorical. Categories that the training rows lacked are treated as missing. With one output. scikit-learn's
+        forests have no such parameter; it means what it means for its gradient boosting.
 
     Attributes
     ----------
@@ -76,13 +81,13 @@ class RandomForestClassifier(ForestClassifier):
     """
 
     _tree = DecisionTreeClassifier
-    _parameter_constraints = constraints("ensemble.RandomForestClassifier")
+    _parameter_constraints = {**constraints("ensemble.RandomForestClassifier"), **CATEGORICAL}
 
     def __init__(self, n_estimators=100, *, criterion="gini", max_depth=None, min_samples_split=2,
                  min_samples_leaf=1, min_weight_fraction_leaf=0.0, max_features="sqrt", max_leaf_nodes=None,
                  min_impurity_decrease=0.0, bootstrap=True, oob_score=False, n_jobs=None, random_state=None,
                  verbose=0, warm_start=False, class_weight=None, ccp_alpha=0.0, max_samples=None,
-                 monotonic_cst=None):  # fmt: skip
+                 monotonic_cst=None, categorical_features=None):  # fmt: skip
         self.n_estimators = n_estimators
         self.criterion = criterion
         self.max_depth = max_depth
@@ -102,6 +107,7 @@ class RandomForestClassifier(ForestClassifier):
         self.ccp_alpha = ccp_alpha
         self.max_samples = max_samples
         self.monotonic_cst = monotonic_cst
+        self.categorical_features = categorical_features
 
 
 class RandomForestRegressor(ForestRegressor):
@@ -146,6 +152,10 @@ class RandomForestRegressor(ForestRegressor):
         Rows of a bootstrap sample.
     monotonic_cst : array-like of -1, 0, 1 or None
         Constraint of each feature.
+    categorical_features : array-like of bool, int or str, "from_dtype" or None, default=None
+        Which columns hold categories (at most 256 each, of any type): a mask, indices, names, or those that a frame says
+        are categorical. Categories that the training rows lacked are treated as missing. With one output. scikit-learn's
+        forests have no such parameter; it means what it means for its gradient boosting.
 
     Attributes
     ----------
@@ -166,13 +176,13 @@ class RandomForestRegressor(ForestRegressor):
     """
 
     _tree = DecisionTreeRegressor
-    _parameter_constraints = constraints("ensemble.RandomForestRegressor")
+    _parameter_constraints = {**constraints("ensemble.RandomForestRegressor"), **CATEGORICAL}
 
     def __init__(self, n_estimators=100, *, criterion="squared_error", max_depth=None, min_samples_split=2,
                  min_samples_leaf=1, min_weight_fraction_leaf=0.0, max_features=1.0, max_leaf_nodes=None,
                  min_impurity_decrease=0.0, bootstrap=True, oob_score=False, n_jobs=None, random_state=None,
                  verbose=0, warm_start=False, ccp_alpha=0.0, max_samples=None,
-                 monotonic_cst=None):  # fmt: skip
+                 monotonic_cst=None, categorical_features=None):  # fmt: skip
         self.n_estimators = n_estimators
         self.criterion = plain_criterion(criterion)
         self.max_depth = max_depth
@@ -191,10 +201,12 @@ class RandomForestRegressor(ForestRegressor):
         self.ccp_alpha = ccp_alpha
         self.max_samples = max_samples
         self.monotonic_cst = monotonic_cst
+        self.categorical_features = categorical_features
 
 
 class ExtraTreesClassifier(ForestClassifier):
-    """Extremely randomized trees for classes: one random threshold for each drawn column.
+    """Extremely randomized trees for classes: one random threshold for each drawn column,
+    or one random set of its categories.
 
     The forest is the same for any number of threads.
 
@@ -235,6 +247,10 @@ class ExtraTreesClassifier(ForestClassifier):
         Rows of a bootstrap sample.
     monotonic_cst : array-like of -1, 0, 1 or None
         Constraint of each feature.
+    categorical_features : array-like of bool, int or str, "from_dtype" or None, default=None
+        Which columns hold categories (at most 256 each, of any type): a mask, indices, names, or those that a frame says
+        are categorical. Categories that the training rows lacked are treated as missing. With one output. scikit-learn's
+        forests have no such parameter; it means what it means for its gradient boosting.
 
     Attributes
     ----------
@@ -255,13 +271,13 @@ class ExtraTreesClassifier(ForestClassifier):
     """
 
     _tree = ExtraTreeClassifier
-    _parameter_constraints = constraints("ensemble.ExtraTreesClassifier")
+    _parameter_constraints = {**constraints("ensemble.ExtraTreesClassifier"), **CATEGORICAL}
 
     def __init__(self, n_estimators=100, *, criterion="gini", max_depth=None, min_samples_split=2,
                  min_samples_leaf=1, min_weight_fraction_leaf=0.0, max_features="sqrt", max_leaf_nodes=None,
                  min_impurity_decrease=0.0, bootstrap=False, oob_score=False, n_jobs=None, random_state=None,
                  verbose=0, warm_start=False, class_weight=None, ccp_alpha=0.0, max_samples=None,
-                 monotonic_cst=None):  # fmt: skip
+                 monotonic_cst=None, categorical_features=None):  # fmt: skip
         self.n_estimators = n_estimators
         self.criterion = criterion
         self.max_depth = max_depth
@@ -281,10 +297,12 @@ class ExtraTreesClassifier(ForestClassifier):
         self.ccp_alpha = ccp_alpha
         self.max_samples = max_samples
         self.monotonic_cst = monotonic_cst
+        self.categorical_features = categorical_features
 
 
 class ExtraTreesRegressor(ForestRegressor):
-    """Extremely randomized trees for numbers: one random threshold for each drawn column.
+    """Extremely randomized trees for numbers: one random threshold for each drawn column,
+    or one random set of its categories.
 
     The forest is the same for any number of threads.
 
@@ -324,6 +342,10 @@ class ExtraTreesRegressor(ForestRegressor):
         Rows of a bootstrap sample.
     monotonic_cst : array-like of -1, 0, 1 or None
         Constraint of each feature.
+    categorical_features : array-like of bool, int or str, "from_dtype" or None, default=None
+        Which columns hold categories (at most 256 each, of any type): a mask, indices, names, or those that a frame says
+        are categorical. Categories that the training rows lacked are treated as missing. With one output. scikit-learn's
+        forests have no such parameter; it means what it means for its gradient boosting.
 
     Attributes
     ----------
@@ -344,13 +366,13 @@ class ExtraTreesRegressor(ForestRegressor):
     """
 
     _tree = ExtraTreeRegressor
-    _parameter_constraints = constraints("ensemble.ExtraTreesRegressor")
+    _parameter_constraints = {**constraints("ensemble.ExtraTreesRegressor"), **CATEGORICAL}
 
     def __init__(self, n_estimators=100, *, criterion="squared_error", max_depth=None, min_samples_split=2,
                  min_samples_leaf=1, min_weight_fraction_leaf=0.0, max_features=1.0, max_leaf_nodes=None,
                  min_impurity_decrease=0.0, bootstrap=False, oob_score=False, n_jobs=None, random_state=None,
                  verbose=0, warm_start=False, ccp_alpha=0.0, max_samples=None,
-                 monotonic_cst=None):  # fmt: skip
+                 monotonic_cst=None, categorical_features=None):  # fmt: skip
         self.n_estimators = n_estimators
         self.criterion = plain_criterion(criterion)
         self.max_depth = max_depth
@@ -369,3 +391,4 @@ class ExtraTreesRegressor(ForestRegressor):
         self.ccp_alpha = ccp_alpha
         self.max_samples = max_samples
         self.monotonic_cst = monotonic_cst
+        self.categorical_features = categorical_features

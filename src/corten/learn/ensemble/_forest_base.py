@@ -13,7 +13,9 @@ from corten.learn._base import (
     MultiOutputMixin,
     Progress,
     RegressorMixin,
+    check_array,
     check_classification_targets,
+    check_consistent_length,
     check_is_fitted,
     check_random_state,
     check_sample_weight,
@@ -27,14 +29,16 @@ from corten.learn._base import (
     type_of_target,
     validate_data,
 )
-from corten.learn.tree._classes import (
+from corten.learn.tree._base import (
     check_finite,
     check_monotonic,
     check_poisson_targets,
     check_supported,
     encode_classes,
     growth_rules,
+    rows_function,
 )
+from corten.learn.tree._categories import TakesCategories, same_codes
 from corten.learn.tree._grow import Grower, Ranks, Walker
 
 __all__ = ["BaseForest", "ForestClassifier", "ForestRegressor"]
@@ -70,7 +74,7 @@ def bootstrap_rows(seed, n_samples, size, sample_weight):
     return rows.astype(np.int32)
 
 
-class BaseForest(MultiOutputMixin, Estimator):
+class BaseForest(TakesCategories, MultiOutputMixin, Estimator):
     """What all forests share. Use a derived class; it names its tree in ``_tree``."""
 
     _tree = None
@@ -120,7 +124,13 @@ class BaseForest(MultiOutputMixin, Estimator):
         """
         if issparse(y):
             raise ValueError("sparse multilabel-indicator for y is not supported.")
-        X, y = validate_data(self, X, y, multi_output=True, dtype=np.float32, ensure_all_finite=False)
+        before = self._codes_of_fit()
+        coded = self._learn_codes(X)
+        if coded is not None:
+            X, y = coded, check_array(y, ensure_2d=False, dtype=None, input_name="y")
+            check_consistent_length(X, y)
+        else:
+            X, y = validate_data(self, X, y, multi_output=True, dtype=np.float32, ensure_all_finite=False)
         check_finite(X, type(self).__name__)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X)
@@ -138,6 +148,9 @@ class BaseForest(MultiOutputMixin, Estimator):
             check_poisson_targets(y, "strictly positive")
         self._n_samples, self.n_outputs_ = y.shape
         check_supported(self, self.n_outputs_)
+        self._check_categories()
+        if self.warm_start and hasattr(self, "estimators_") and not same_codes(before, self._codes):
+            raise ValueError(f"[{type(self).__name__}] warm_start=True got other categories than the fit before")
         y, class_weight = self._encode(y, sample_weight)
         y = np.ascontiguousarray(y, np.float64)
         weight = class_weight
@@ -195,7 +208,7 @@ class BaseForest(MultiOutputMixin, Estimator):
         if self.bootstrap:
             rules["min_weight_leaf"] = float(self.min_weight_fraction_leaf * self._n_samples_bootstrap)
         monotonic = check_monotonic(self, X.shape[1], self.n_outputs_, n_classes)
-        grower = Grower(Ranks(X), y, n_classes, rules, monotonic)
+        grower = Grower(Ranks(X), y, n_classes, rules, monotonic, self.is_categorical_)
         per_sample = self.bootstrap and getattr(self, "class_weight", None) == "balanced_subsample"
         compute_sample_weight = from_sklearn("utils.compute_sample_weight")
         trees, done = [None] * len(seeds), [0]
@@ -215,12 +228,17 @@ class BaseForest(MultiOutputMixin, Estimator):
                 return seed, count.astype(np.float64), None
             return seed, None, count.astype(np.uint16)
 
-        def finish(i, nodes, value):
+        def finish(i, nodes, value, sets):
             tree = self._new_tree(seeds[i])
             tree.n_features_in_, tree.n_outputs_, tree.max_features_ = X.shape[1], self.n_outputs_, max_features
             if classifier:
                 tree.classes_, tree.n_classes_ = [np.arange(k, dtype=np.float64) for k in n_classes], n_classes
-            tree._take(nodes, value, None, n_classes)
+            if self._codes is not None:
+                tree.categorical_features = self.categorical_features
+                tree._codes, tree.is_categorical_ = self._codes, self.is_categorical_
+                if hasattr(self, "feature_names_in_"):
+                    tree.feature_names_in_ = self.feature_names_in_
+            tree._take(nodes, value, sets, n_classes)
             trees[i] = tree
             done[0] += 1
             progress.step(done[0])
@@ -257,7 +275,7 @@ class BaseForest(MultiOutputMixin, Estimator):
     def _layout(self):
         """All trees laid out for prediction, made on first use."""
         if not self._walkers:
-            self._walkers.append(Walker([(t.tree_.nodes, t.tree_.value) for t in self.estimators_], len(self.estimators_)))
+            self._walkers.append(Walker([t.tree_.arrays for t in self.estimators_], len(self.estimators_)))
         return self._walkers[0]
 
     def __getstate__(self):
@@ -273,13 +291,15 @@ class BaseForest(MultiOutputMixin, Estimator):
             self._walkers = []
 
     def _rows(self, X):
+        if self._codes_of_fit() is not None:
+            return self._coded(X)
         return validate_data(self, X, dtype=np.float32, reset=False, ensure_all_finite="allow-nan")
 
     def _values(self, X):
         """Mean leaf values over the trees: (n_samples, n_outputs, max_n_classes)."""
         check_is_fitted(self)
         walker = self._layout
-        if plain_rows(self, X):
+        if plain_rows(self, X) and self._codes_of_fit() is None:
             out = walker.predict_row(X)
             if out is not None:
                 return out.reshape(1, self.n_outputs_, -1)
@@ -330,15 +350,9 @@ class BaseForest(MultiOutputMixin, Estimator):
         ]
 
     def _compile(self, method):
-        if self.n_outputs_ > 1 or method not in ("predict", "predict_proba"):
+        if self.n_outputs_ > 1 or self._codes_of_fit() is not None:
             return None
-        walker = self._layout
-        if not is_classifier(self):
-            return (lambda X: walker.predict(np.asarray(X, np.float32))[:, 0]) if method == "predict" else None
-        classes = self.classes_
-        if method == "predict_proba":
-            return lambda X: walker.predict(np.asarray(X, np.float32))
-        return lambda X: classes[walker.predict(np.asarray(X, np.float32)).argmax(axis=1)]
+        return rows_function(self._layout, self.classes_ if is_classifier(self) else None, method)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -22,9 +22,10 @@ from corten.learn._base import (
     is_classifier,
     plain_rows,
 )
-from corten.learn.ensemble._binning import CategoryCodes, bin_thresholds, numbers
+from corten.learn.ensemble._binning import bin_thresholds, numbers
 from corten.learn.ensemble._boost import TREE, Bins, Booster, Stages, gradients, kept
 from corten.learn.ensemble._judge import Judge
+from corten.learn.tree._categories import CategoryCodes
 
 __all__ = ["HistGradientBoostingClassifier", "HistGradientBoostingRegressor"]
 

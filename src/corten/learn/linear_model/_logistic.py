@@ -8,7 +8,6 @@ from scipy import linalg, optimize
 from corten.learn._base import (
     ConvergenceWarning,
     Progress,
-    UnsupportedSetting,
     as_csr,
     assert_all_finite,
     check_classification_targets,
@@ -29,15 +28,16 @@ from corten.learn.linear_model._thin import times, transposed_times
 
 __all__ = ["LogisticRegression"]
 
-_SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga")
-
-
 class _Objective:
-    """Mean weighted log loss plus an l2 penalty, over coefficients (K, p + 1) or (K, p) flattened row by row."""
+    """Mean weighted log loss plus an l2 penalty, over coefficients (K, p + 1) or (K, p) flattened row by row.
 
-    def __init__(self, X, y, weights, K, l2, *, fit_intercept):
+    ``intercept_l2`` penalises the intercepts, in the value and the gradient, which is all that L-BFGS asks for.
+    """
+
+    def __init__(self, X, y, weights, K, l2, *, fit_intercept, intercept_l2=0.0):
         self.loss = LogLoss(X, y, weights, K)
         self.X, self.y, self.weights, self.K, self.l2, self.fit_intercept = X, y, weights, K, l2, fit_intercept
+        self.intercept_l2 = intercept_l2
         self.n, self.p = X.shape
         self.total = float(self.n) if weights is None else float(weights.sum(dtype=np.float64))
         self.shape = (K, self.p + int(fit_intercept))
@@ -55,7 +55,8 @@ class _Objective:
         gradient[:, : self.p] /= self.total
         gradient[:, : self.p] += self.l2 * W
         if self.fit_intercept:
-            gradient[:, self.p] = self.loss.g / self.total
+            value += 0.5 * self.intercept_l2 * float(b @ b)
+            gradient[:, self.p] = self.loss.g / self.total + self.intercept_l2 * b
         return value, gradient.ravel()
 
     def hessian(self, P):
@@ -156,12 +157,12 @@ def _newton(objective, coef, tol, max_iter, progress, find_step):
     return coef, max_iter, bool(np.abs(gradient).max() <= tol)
 
 
-def _orthant_wise(objective, coef, l1, tol, max_iter, progress, memory=10):
-    """Minimise ``objective + l1 |W|_1`` (intercepts free) by orthant-wise L-BFGS.
+def _orthant_wise(objective, coef, l1, intercept_l1, tol, max_iter, progress, memory=10):
+    """Minimise ``objective + l1 |W|_1 + intercept_l1 |b|_1`` by orthant-wise L-BFGS.
 
     Andrew, Gao: Scalable training of L1-regularized log-linear models, 2007. Returns (coef, iterations, converged).
     """
-    strength = np.zeros(objective.shape)
+    strength = np.full(objective.shape, intercept_l1)
     strength[:, : objective.p] = l1
     strength = strength.ravel()
 
@@ -226,11 +227,11 @@ class LogisticRegression(LinearDecision, from_sklearn("linear_model.LogisticRegr
     penalty, C, l1_ratio, dual, tol, fit_intercept, intercept_scaling, class_weight, random_state, max_iter, verbose, \
 warm_start, n_jobs
         As in :class:`sklearn.linear_model.LogisticRegression`.
-    solver : {"lbfgs", "newton-cg", "newton-cholesky", "sag", "saga"}
-        "lbfgs", "newton-cg" and "newton-cholesky" take l2 or no penalty. "sag" (l2 or none) and "saga" (every penalty)
-        reach the optimum of these methods by L-BFGS, orthant-wise with l1, on full passes: ``random_state`` has no
-        influence and ``tol`` bounds the largest element of the (pseudo-)gradient. "liblinear", which also penalises
-        the intercept and fits one class against the rest, raises :class:`UnsupportedSetting`.
+    solver : {"lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga"}
+        "lbfgs", "newton-cg" and "newton-cholesky" take l2 or no penalty. "sag" (l2 or none), "saga" (every penalty) and
+        "liblinear" (l1 or l2, primal or dual, two classes) reach the optimum of these methods by L-BFGS, orthant-wise
+        with l1, on full passes: ``random_state`` has no influence and ``tol`` bounds the largest element of the
+        (pseudo-)gradient. "liblinear" penalises the intercept as the coefficient of a column of ``intercept_scaling``.
 
     Attributes
     ----------
@@ -270,6 +271,9 @@ warm_start, n_jobs
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         n_classes = len(self.classes_)
+        liblinear = self.solver == "liblinear"
+        if liblinear:
+            self._check_liblinear(X, n_classes)
         if n_classes < 2:
             raise ValueError(
                 "This solver needs samples of at least 2 classes in the data, but the data contains only one class: "
@@ -281,9 +285,13 @@ warm_start, n_jobs
         codes = codes.astype(np.int32)
         total = X.shape[0] if weights is None else float(weights.sum(dtype=np.float64))
         strength = 0.0 if np.isinf(C) else 1.0 / (C * total)
-        objective = _Objective(X, codes, weights, K, strength * (1 - l1_ratio), fit_intercept=self.fit_intercept)
+        scale = self.intercept_scaling if liblinear else np.inf  # b = scale * its coefficient, which is penalised
+        objective = _Objective(
+            X, codes, weights, K, strength * (1 - l1_ratio), fit_intercept=self.fit_intercept,
+            intercept_l2=strength * (1 - l1_ratio) / scale**2,
+        )  # fmt: skip
         start = np.zeros(objective.shape)
-        if self.warm_start and hasattr(self, "coef_"):
+        if self.warm_start and hasattr(self, "coef_") and not liblinear:
             start[:, : objective.p] = self.coef_
             if self.fit_intercept:
                 start[:, objective.p] = self.intercept_
@@ -293,7 +301,9 @@ warm_start, n_jobs
             assert_all_finite(X.data if issparse(X) else X, input_name="X", estimator_name=type(self).__name__)
         progress = Progress(self, self.verbose, self.max_iter)
         with serial_blas():
-            coef, n_iter, message = self._minimise(objective, start, strength * l1_ratio, progress)
+            coef, n_iter, message = self._minimise(
+                objective, start, strength * l1_ratio, strength * l1_ratio / scale, progress
+            )
         if message:
             warnings.warn(message, ConvergenceWarning, stacklevel=3)
         W, b = objective.split(coef)
@@ -301,6 +311,18 @@ warm_start, n_jobs
         self.intercept_ = np.ascontiguousarray(b, dtype=X.dtype)
         self.n_iter_ = np.array([n_iter], dtype=np.int32)
         return self
+
+    def _check_liblinear(self, X, n_classes):
+        if n_classes > 2:
+            raise ValueError(
+                "The 'liblinear' solver does not support multiclass classification (n_classes >= 3). Either use another "
+                "solver or wrap the estimator in a OneVsRestClassifier to keep applying a one-versus-rest scheme."
+            )
+        if X.size and 1e30 < X.max() < np.inf:
+            raise ValueError(
+                "Using the 'liblinear' solver while X contains a maximum value > 1e30 results in a frozen fit. Please choose "
+                "another solver or rescale the input X."
+            )
 
     def _penalty(self):
         """(penalty, C) after scikit-learn's rules, warnings and errors about solver, penalty, l1_ratio and dual."""
@@ -340,8 +362,6 @@ warm_start, n_jobs
                 "use l1_ratio only.",
                 stacklevel=4,
             )
-        if self.solver not in _SOLVERS:
-            raise UnsupportedSetting(self, "solver", self.solver, "'lbfgs', 'newton-cg', 'newton-cholesky', 'sag' or 'saga'")
         if self.penalty is None and self.C != 1.0:
             warnings.warn("Setting penalty=None will ignore the C and l1_ratio parameters", stacklevel=4)
         return penalty, np.inf if penalty is None else self.C
@@ -355,11 +375,11 @@ warm_start, n_jobs
             weights *= each[codes].astype(X.dtype)
         return weights
 
-    def _minimise(self, objective, start, l1, progress):
+    def _minimise(self, objective, start, l1, intercept_l1, progress):
         """(coef, iterations, warning or None)."""
         ran_out = "lbfgs failed to converge after {} iteration(s)"
-        if self.solver == "saga" and l1 > 0:
-            coef, n_iter, good = _orthant_wise(objective, start, l1, self.tol, self.max_iter, progress)
+        if l1 > 0:
+            coef, n_iter, good = _orthant_wise(objective, start, l1, intercept_l1, self.tol, self.max_iter, progress)
             return coef, n_iter, None if good else "The max_iter was reached which means the coef_ did not converge"
         if self.solver.startswith("newton"):
             find_step = _by_cholesky if self.solver == "newton-cholesky" else _by_conjugate_gradients
@@ -377,10 +397,10 @@ warm_start, n_jobs
             return start, 0, ran_out.format(0)
         done = 0
 
-        def report(x):
+        def report(intermediate_result):
             nonlocal done
             done += 1
-            progress.step(done, gradient=float("nan"))
+            progress.step(done, loss=float(intermediate_result.fun))
 
         options = {"maxiter": self.max_iter, "maxls": 50, "gtol": self.tol, "ftol": 64 * np.finfo(float).eps}
         result = optimize.minimize(
@@ -393,7 +413,10 @@ warm_start, n_jobs
             # The line search met the rounding of float32: the rest goes in float64.
             X = objective.X.astype(np.float64)
             weights = None if objective.weights is None else objective.weights.astype(np.float64)
-            fine = _Objective(X, objective.y, weights, objective.K, objective.l2, fit_intercept=self.fit_intercept)
+            fine = _Objective(
+                X, objective.y, weights, objective.K, objective.l2, fit_intercept=self.fit_intercept,
+                intercept_l2=objective.intercept_l2,
+            )  # fmt: skip
             options["maxiter"] = max(1, self.max_iter - n_iter)
             result = optimize.minimize(fine, result.x, method="L-BFGS-B", jac=True, options=options)
             n_iter = min(n_iter + result.nit, self.max_iter)

@@ -155,7 +155,7 @@ eta0, power_t, early_stopping, validation_fraction, n_iter_no_change, warm_start
     >>> import numpy as np
     >>> x = np.linspace(-1, 1, 50)[:, None]
     >>> SGDRegressor(random_state=0).fit(x, 3 * x[:, 0]).coef_.round(1)
-    array([2.9])
+    array([2.7])
     """
 
     def _fit_regressor(self, X, y, alpha, loss, learning_rate, sample_weight, max_iter):

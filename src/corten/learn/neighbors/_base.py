@@ -33,7 +33,7 @@ _METRICS = (*_TREE_METRICS, "sqeuclidean", "cosine")
 
 def searcher(X, metric, p, method):
     """The search structure for contiguous floating X: a tree, or a brute force."""
-    if method == "kd_tree":
+    if method in ("kd_tree", "ball_tree"):  # the same neighbours: one tree serves for both
         return Tree(X, metric, p)
     if metric in ("euclidean", "sqeuclidean", "cosine"):
         return Brute(X, metric)
@@ -102,12 +102,10 @@ class NeighborsBase(MultiOutputMixin, Estimator):
                 SyntaxWarning,
                 stacklevel=4,
             )
-        if self.algorithm == "ball_tree":
-            raise UnsupportedSetting(self, "algorithm", "ball_tree", "'auto', 'kd_tree' or 'brute'")
         metric, p = plain_metric(self, self.metric, getattr(self, "p", 2), self.metric_params)
-        if self.algorithm == "kd_tree" and metric not in _TREE_METRICS:
+        if self.algorithm in ("kd_tree", "ball_tree") and metric not in _TREE_METRICS:
             raise ValueError(
-                f"Metric '{self.metric}' not valid. Use sorted(sklearn.neighbors.VALID_METRICS['kd_tree']) to get valid "
+                f"Metric '{self.metric}' not valid. Use sorted(sklearn.neighbors.VALID_METRICS['{self.algorithm}']) to get valid "
                 "options. Metric can also be a callable function."
             )
         self.effective_metric_, self._effective_p = metric, p

@@ -27,7 +27,7 @@ class NearestNeighbors(KNeighborsMixin, RadiusNeighborsMixin, NeighborsBase):
     ----------
     n_neighbors : int, default=5
     radius : float, default=1.0
-    algorithm : {'auto', 'kd_tree', 'brute'}, default='auto'
+    algorithm : {'auto', 'ball_tree', 'kd_tree', 'brute'}, default='auto'
         'auto' takes the tree for at most 15 features and fewer neighbours than half the samples.
     leaf_size : int, default=30
         Accepted for compatibility; a leaf holds as many points as a kernel compares at once.

@@ -291,6 +291,10 @@ cdef class Brute:
     def _rows(self, X):
         return np.ascontiguousarray(X if self.center is None else X - self.center, dtype=np.float32)
 
+    def _step(self, most):
+        """Queries between two looks for Ctrl-C: some tenths of a second."""
+        return max(96, min(most, 20_000_000_000 // max(1, self.n * self.d)))
+
     def _bounds(self, rows):
         """Squared norms of the queries and a bound on the error of their scores."""
         squares = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
@@ -299,7 +303,7 @@ cdef class Brute:
 
     def nearest(self, X, int64_t k):
         """Indices and distances of the k nearest points to each row of X."""
-        cdef int64_t q = X.shape[0], count, first, step = 2304, room = self.screen.capacity(k)
+        cdef int64_t q = X.shape[0], count, first, step = self._step(2304), room = self.screen.capacity(k)
         X = self._unit(X)
         index, distance = np.empty((q, k), dtype=np.int64), np.empty((q, k))
         step = min(step, max(q, 1))
@@ -347,7 +351,7 @@ cdef class Brute:
         cdef int64_t width = self.screen.packed_size(1, 1)
         cdef double limit = radius if (self.metric or self.squared) else radius * radius
         X = self._unit(X)
-        step = max(96, min(2304, (1 << 25) // (8 * max(self.panels, 1))))
+        step = self._step(max(96, min(2304, (1 << 25) // (8 * max(self.panels, 1)))))
         indices, distances, counts = [], [], []
         cdef void *x32
         cdef void *x
@@ -387,6 +391,7 @@ cdef class Brute:
             st, x = <const int64_t *> address(start), address(part)
             with nogil:
                 self.exact.refine_within(ct, ix, di, st, mk, width, x, y, self.n, self.d, count, self.metric, limit)
+            PyErr_CheckSignals()
             counts.append(kept)
             if not only_count:
                 if not np.array_equal(kept, most):

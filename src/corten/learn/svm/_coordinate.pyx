@@ -46,8 +46,9 @@ cdef describe(linear_rows *rows, X, double bias):
     return X, indices, indptr
 
 
-def descend(kind, X, y, upper, diag, double bias, double tol, int64_t max_iter, uint64_t seed, double epsilon=0.0):
-    """Run one descent; (w of d + 1, iterations, converged).
+def descend(kind, X, y, upper, diag, double bias, double tol, int64_t max_iter, uint64_t seed, double epsilon=0.0,
+            report=None):
+    """Run one descent; (w of d + 1, iterations, converged). ``report`` is told the iterations done so far.
 
     ``kind`` is 'classify' or 'regress' over the rows of X, or 'sparse' over the rows of X = the transposed data with the
     constant already a feature; then ``upper`` holds C and w has one entry for each row.
@@ -90,12 +91,14 @@ def descend(kind, X, y, upper, diag, double bias, double tol, int64_t max_iter, 
                 part = api.sparse(<double *> w, al, &rows, yy, up, tol, step, &seed, od, &first)
         PyErr_CheckSignals()
         done += part
+        if report is not None:
+            report(done)
         if part < step:
             return weights, done + 1, True
     return weights, done, False
 
 
-def descend_joint(X, y, C, int64_t k, double bias, double tol, int64_t max_iter, uint64_t seed):
+def descend_joint(X, y, C, int64_t k, double bias, double tol, int64_t max_iter, uint64_t seed, report=None):
     """One machine for all k classes (Crammer and Singer); (W of (k, d + 1), iterations, converged)."""
     cdef linear_rows rows
     cdef const ct_linear_svm_api *api = <const ct_linear_svm_api *> find_api(b"linear_svm", X.dtype == np.float64)
@@ -118,6 +121,8 @@ def descend_joint(X, y, C, int64_t k, double bias, double tol, int64_t max_iter,
             part = api.joint(ww, aa, &rows, yy, cc, k, tol, step, &seed, od, sq, wk)
         PyErr_CheckSignals()
         done += part
+        if report is not None:
+            report(done)
         if part < step:
             return np.ascontiguousarray(W.T), done + 1, True
     return np.ascontiguousarray(W.T), done, False

@@ -14,6 +14,7 @@ from .._base import (
     ConvergenceWarning,
     Estimator,
     Interval,
+    Progress,
     RegressorMixin,
     StrOptions,
     check_classification_targets,
@@ -24,12 +25,13 @@ from .._base import (
     fit_context,
     validate_data,
 )  # fmt: skip
+from ..linear_model._predict import LinearDecision, LinearPredictor
 from ._coordinate import descend, descend_joint
 
-_DENSE_NEWTON = 2000  # features up to which the Hessian is formed
+_DENSE_NEWTON = 200  # features up to which forming the Hessian beats conjugate gradients
 
 
-def _newton(X, target, C, bias, epsilon, tol, max_iter):
+def _newton(X, target, C, bias, epsilon, tol, max_iter, report):
     r"""Minimise :math:`\tfrac12 |w|^2 + \sum_i C_i \ell(w^T x_i)^2` by Newton's method on its generalised Hessian.
 
     With ``epsilon`` None, l = max(0, 1 - y w'x); else max(0, |w'x - y| - epsilon). The objective is piecewise quadratic,
@@ -63,13 +65,13 @@ def _newton(X, target, C, bias, epsilon, tol, max_iter):
             gradient[d] = 0
         norm = float(np.linalg.norm(gradient))
         first = norm if first is None else first
+        report(iteration, objective=value, gradient=norm)
         if norm <= tol * first or norm == 0:
             return w, max(iteration, 1), True
         active = slack > 0
-        curve = 2 * C * active
+        part, curve = X[active], (2 * C)[active]
         if not sparse and d <= _DENSE_NEWTON:
-            part = X[active]
-            scaled = part * curve[active, None]
+            scaled = part * curve[:, None]
             hessian = np.empty((d + 1, d + 1))
             hessian[:d, :d] = part.T @ scaled
             hessian[d, :d] = hessian[:d, d] = bias * scaled.sum(axis=0)
@@ -77,7 +79,7 @@ def _newton(X, target, C, bias, epsilon, tol, max_iter):
             hessian[np.arange(d + 1), np.arange(d + 1)] += 1
             step = linalg.solve(hessian, -gradient, assume_a="pos")
         else:
-            step = _conjugate(lambda v, curve=curve: v + back(curve * scores(v)), -gradient, 0.01 * min(1.0, norm))
+            step = _conjugate(part, curve, bias, -gradient, min(0.1, np.sqrt(norm / first)))
         moved = scores(step)
         slope = float(gradient @ step)
         size = 1.0
@@ -94,21 +96,34 @@ def _newton(X, target, C, bias, epsilon, tol, max_iter):
     return w, max_iter, False
 
 
-def _conjugate(product, b, tol):
-    """Conjugate gradients for product(x) = b, to a residual of tol times |b|."""
+def _conjugate(X, curve, bias, b, tol):
+    """Conjugate gradients for (I + Z^T diag(curve) Z) x = b with Z = [X, bias], to a residual of ``tol`` times |b|.
+
+    The diagonal is the preconditioner: columns of unlike scales would take many more steps.
+    """
+    d = X.shape[1]
+    squares = X.multiply(X).T @ curve if sp.issparse(X) else np.einsum("i,ij,ij->j", curve, X, X)
+    diagonal = 1 + np.append(squares, bias * bias * curve.sum())
+
+    def product(v):
+        r = curve * (X @ v[:d] + bias * v[d])
+        return v + np.append(X.T @ r, bias * r.sum())
+
     x, r = np.zeros_like(b), b.copy()
-    p, rr = r.copy(), float(r @ r)
-    stop = (tol**2) * rr
+    z = r / diagonal
+    p, rz = z.copy(), float(r @ z)
+    stop = tol * float(np.linalg.norm(b))
     for _ in range(10 * len(b)):
-        if rr <= stop:
+        if np.linalg.norm(r) <= stop:
             break
         q = product(p)
-        a = rr / float(p @ q)
+        a = rz / float(p @ q)
         x += a * p
         r -= a * q
-        new = float(r @ r)
-        p = r + (new / rr) * p
-        rr = new
+        z = r / diagonal
+        new = float(r @ z)
+        p = z + (new / rz) * p
+        rz = new
     return x
 
 
@@ -130,20 +145,17 @@ class _LinearMachine(Estimator):
             )
         return float(self.intercept_scaling)
 
+    def _report(self):
+        return Progress(self, self.verbose, self.max_iter).step
+
     def _warn(self, converged):
         if not converged:
             warnings.warn(
                 "Liblinear failed to converge, increase the number of iterations.", ConvergenceWarning, stacklevel=3
             )
 
-    def _scores(self, X):
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", reset=False)
-        scores = X @ np.atleast_2d(self.coef_).T + self.intercept_
-        return np.asarray(scores)
 
-
-class LinearSVC(ClassifierMixin, _LinearMachine):
+class LinearSVC(ClassifierMixin, LinearDecision, _LinearMachine):
     """Linear support vector classification, one machine for each class against the rest.
 
     The dual forms are solved by coordinate descent with shrinking, the l1 penalty by coordinate descent on the weights,
@@ -265,7 +277,7 @@ class LinearSVC(ClassifierMixin, _LinearMachine):
         if solver == "joint":
             C = self.C * weight * factors[codes]
             seed = random.randint(np.iinfo("i").max)
-            found, self.n_iter_, converged = descend_joint(X, codes, C, k, bias, self.tol, self.max_iter, seed)
+            found, self.n_iter_, converged = descend_joint(X, codes, C, k, bias, self.tol, self.max_iter, seed, self._report())
             self._keep(found[1:] - found[:1] if k == 2 else found, bias, converged)
             return self
         columns = None
@@ -298,28 +310,17 @@ class LinearSVC(ClassifierMixin, _LinearMachine):
 
     def _one(self, solver, X, columns, sign, C, bias, seed):
         if solver == "primal":
-            w, n_iter, ok = _newton(X, sign, C, bias, None, min(self.tol, 1e-4), self.max_iter)
+            w, n_iter, ok = _newton(X, sign, C, bias, None, min(self.tol, 1e-4), self.max_iter, self._report())
             return w, n_iter, ok
         if solver == "sparse":
-            w, n_iter, ok = descend("sparse", columns, sign, C, None, 0.0, self.tol, self.max_iter, seed)
+            w, n_iter, ok = descend("sparse", columns, sign, C, None, 0.0, self.tol, self.max_iter, seed, report=self._report())
             return (w if bias else np.append(w, 0.0)), n_iter, ok
         keep = C > 0
         if self.loss == "hinge":
             upper, diag = C, np.zeros_like(C)
         else:
             upper, diag = np.where(keep, np.inf, 0.0), 0.5 / np.where(keep, C, 1.0)
-        return descend("classify", X, sign, upper, diag, bias, self.tol, self.max_iter, seed)
-
-    def decision_function(self, X):
-        """Signed distance to the surfaces: (n_samples,) for two classes, else (n_samples, n_classes)."""
-        scores = self._scores(X)
-        return scores.ravel() if scores.shape[1] == 1 else scores
-
-    def predict(self, X):
-        """Class of each row of X, shape (n_samples,)."""
-        scores = self.decision_function(X)
-        at = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
-        return self.classes_[at]
+        return descend("classify", X, sign, upper, diag, bias, self.tol, self.max_iter, seed, report=self._report())
 
     def sparsify(self):
         """Turn ``coef_`` into CSR."""
@@ -334,14 +335,8 @@ class LinearSVC(ClassifierMixin, _LinearMachine):
             self.coef_ = self.coef_.toarray()
         return self
 
-    def _scores(self, X):
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", reset=False)
-        product = X @ self.coef_.T
-        return np.asarray(product.toarray() if sp.issparse(product) else product) + self.intercept_
 
-
-class LinearSVR(RegressorMixin, _LinearMachine):
+class LinearSVR(RegressorMixin, LinearPredictor, _LinearMachine):
     """Linear support vector regression.
 
     Parameters
@@ -423,20 +418,16 @@ class LinearSVR(RegressorMixin, _LinearMachine):
         bias = self._bias()
         seed = check_random_state(self.random_state).randint(np.iinfo("i").max)
         if not dual:
-            w, self.n_iter_, ok = _newton(X, y, C, bias, self.epsilon, min(self.tol, 1e-4), self.max_iter)
+            w, self.n_iter_, ok = _newton(X, y, C, bias, self.epsilon, min(self.tol, 1e-4), self.max_iter, self._report())
         else:
             keep = C > 0
             upper = np.where(keep, np.inf, 0.0) if squared else C
             diag = 0.5 / np.where(keep, C, 1.0) if squared else np.zeros_like(C)
             w, self.n_iter_, ok = descend(
-                "regress", X, y, upper, diag, bias, self.tol, self.max_iter, seed, self.epsilon
+                "regress", X, y, upper, diag, bias, self.tol, self.max_iter, seed, self.epsilon, self._report()
             )
         d = X.shape[1]
         self.coef_ = np.array(w[:d], dtype=np.float64)
         self.intercept_ = np.array([bias * w[d]]) if bias else 0.0
         self._warn(ok)
         return self
-
-    def predict(self, X):
-        """Predicted targets, shape (n_samples,)."""
-        return self._scores(X).ravel()

@@ -7,8 +7,8 @@ Examples
 array([3.])
 """
 
+from corten.learn.tree._base import BaseDecisionTree
 from corten.learn.tree._classes import (
-    BaseDecisionTree,
     DecisionTreeClassifier,
     DecisionTreeRegressor,
     ExtraTreeClassifier,

@@ -313,8 +313,8 @@ cdef class Grower:
     def grow_many(self, int64_t trees, prepare, finish):
         """Trees 0 ... trees - 1, one on each thread.
 
-        ``prepare(i)`` gives (seed, weights or None, whole weights as uint16 or None); ``finish(i, nodes, value)`` takes
-        the tree. Both are called with the GIL held from any thread, in no given order.
+        ``prepare(i)`` gives (seed, weights or None, whole weights as uint16 or None); ``finish(i, nodes, value,
+        sets)`` takes the tree. Both are called with the GIL held from any thread, in no given order.
         """
         cdef int i
         self.watch, self.prepare, self.finish = Watch(), prepare, finish
@@ -376,7 +376,7 @@ cdef void grow_one(void *ctx, int64_t chunk, int worker) noexcept with gil:
         with nogil:
             nodes = tree_api.grow(&self.data, &rules, weights, counts, 1, watch, work)
         if nodes >= 0:
-            self.finish(chunk, *self.collected(work, nodes)[:2])
+            self.finish(chunk, *self.collected(work, nodes))
     except BaseException as error:
         if self.watch.error is None:
             self.watch.error = error
@@ -390,10 +390,8 @@ cdef class Walker:
 
     Parameters
     ----------
-    trees : list of (nodes, value)
+    trees : list of (nodes, value, sets)
         As :class:`Grower` makes them.
-    sets : ndarray of shape (n_nodes, 8), uint32, or None
-        What goes left at the categorical nodes of a single tree.
     scale : float
         Predictions are sums over trees divided by this.
     """
@@ -407,9 +405,9 @@ cdef class Walker:
     cdef const double *c_value
     cdef const tree_set *c_sets
 
-    def __init__(self, trees, scale=1.0, sets=None):
-        cdef int64_t total = sum(nodes.shape[0] for nodes, _ in trees), at = 0, made, depth, leaves = 0, i
-        cdef int64_t n_leaves = sum(int(np.count_nonzero(nodes["left"] < 0)) for nodes, _ in trees)
+    def __init__(self, trees, scale=1.0):
+        cdef int64_t total = sum(nodes.shape[0] for nodes, _, _ in trees), at = 0, made, depth, leaves = 0, i
+        cdef int64_t n_leaves = sum(int(np.count_nonzero(nodes["left"] < 0)) for nodes, _, _ in trees)
         cdef int64_t width = trees[0][1].shape[1] * trees[0][1].shape[2]
         self.shape = trees[0][1].shape[1:]
         if total >= 2**31:
@@ -424,14 +422,17 @@ cdef class Walker:
         cdef const double[:, :, ::1] from_value
         cdef const tree_node *nodes_c
         cdef const tree_node *node
-        cdef int64_t deepest = max(int(nodes["depth"].max()) for nodes, _ in trees) + 2
+        cdef int64_t deepest = max(int(nodes["depth"].max()) for nodes, _, _ in trees) + 2
         stack = np.empty(2 * deepest, np.int64)
         cdef int64_t[::1] pending = stack
         cdef int64_t place, source
-        cdef int32_t number
+        cdef int32_t number = 0
         cdef float t
+        sets = np.empty((sum(int(np.count_nonzero(nodes["categorical"])) for nodes, _, _ in trees), 8), np.uint32)
+        cdef uint32_t[:, ::1] set_view = sets
+        cdef const uint32_t[:, ::1] from_set
         for i in range(len(trees)):
-            nodes, from_value = trees[i]
+            nodes, from_value, from_set = trees[i]
             nodes_c = <const tree_node *><uintptr_t>nodes.ctypes.data
             root[i] = at
             made = at + 1
@@ -454,8 +455,9 @@ cdef class Walker:
                 s[place].threshold = t
                 s[place].feature = node.feature | (TREE_MISSING_LEFT if node.missing_left else 0)
                 if node.categorical:
-                    number = <int32_t>source
+                    memcpy(&set_view[number, 0], &from_set[source, 0], sizeof(tree_set))
                     memcpy(&s[place].threshold, &number, 4)
+                    number += 1
                     s[place].feature |= TREE_CATEGORICAL
                 s[place].left = <int32_t>made
                 pending[2 * depth], pending[2 * depth + 1] = node.right, made + 1
@@ -464,9 +466,8 @@ cdef class Walker:
                 made += 2
             at = made
         self._set(steps, root, value, leaf_node, scale)
-        if sets is not None:
-            self.sets = np.ascontiguousarray(sets, np.uint32)
-            self.c_sets = <const tree_set *><uintptr_t>self.sets.ctypes.data
+        self.sets = sets
+        self.c_sets = <const tree_set *><uintptr_t>sets.ctypes.data
 
     def _set(self, steps, root, value, leaf_node, scale):
         cdef const int64_t[::1] root_view = root

@@ -48,6 +48,11 @@ class Tree:
         self._walker = None
 
     @property
+    def arrays(self):
+        """What a walker is made of."""
+        return self.nodes, self.value, self.sets
+
+    @property
     def node_count(self):
         return len(self.nodes)
 
@@ -118,7 +123,7 @@ class Tree:
     def walker(self):
         """The layout for prediction, made on first use."""
         if self._walker is None:
-            self._walker = Walker([(self.nodes, self.value)], sets=self.sets)
+            self._walker = Walker([self.arrays])
         return self._walker
 
     def _rows(self, X):
