@@ -53,7 +53,7 @@ def losses(name: str, x: np.ndarray, y: np.ndarray, steps: int) -> tuple[list[fl
     net = resnet20(lib)
     start(lib, net)
     loss = lib.nn.CrossEntropyLoss()
-    opt = lib.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
+    opt = lib.optim.SGD(net.parameters(), lr=0.003, momentum=0.9, weight_decay=1e-4)
     order, found = np.random.default_rng(0).permutation(len(x)), []
     begin = time.perf_counter()
     for k in range(steps):
