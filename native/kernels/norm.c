@@ -13,7 +13,7 @@
 #include "../include/norm_rows.h"
 
 #define MOST_PARTS 64
-#define COST 0.4 /* nanoseconds an element */
+#define COST 0.4                             /* nanoseconds an element */
 #define WIDE (16384 / (int64_t)sizeof(real)) /* rows this wide get their weight gradient by columns instead */
 
 typedef struct {
