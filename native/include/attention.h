@@ -12,6 +12,7 @@
 
 #define BLOCK_Q 48
 #define BLOCK_K 64
+#define LOG2_E 1.44269504088896340736 /* scores are kept times log2 e, so that their exponential is one of 2 */
 
 typedef struct {
     real *p;
@@ -28,7 +29,7 @@ typedef struct {
     int64_t blocks_q, parts;                /* blocks of queries; parts into which they are dealt */
     int64_t start;                          /* position of the first query among the keys */
     int causal;
-    real scale, drop; /* drop: probability that a weight is dropped */
+    real scale, scale2, drop; /* scale2: times log2 e; drop: probability that a weight is dropped */
     uint32_t seed[2];
     real *sums; /* (parts, B, Hk, S, D + Dv): each part's gradients of K and V */
     char *scratch;
@@ -113,6 +114,12 @@ CT_INLINE vreal hides(const uint8_t *m) {
     return v_and(__builtin_convertvector(b, vint) == (vint){0}, v_set1(-REAL_INF));
 }
 
+/* What a mask that is added adds: itself times log2 e; a finite one stays finite, for a whole row may have it. */
+CT_INLINE vreal mask_term(vreal m) {
+    const vreal term = v_min(v_set1(REAL_MAX), v_max(v_set1(-REAL_MAX), m * v_set1((real)LOG2_E)));
+    return v_blend(m == v_set1(-REAL_INF), m, term);
+}
+
 /* Add the mask to a block of scores; hidden ones become -inf. */
 static void add_mask(const attention_args *a, const block *x, real *s) {
     const ct_array *mask = a->mask;
@@ -124,7 +131,7 @@ static void add_mask(const attention_args *a, const block *x, real *s) {
     const real *add = bits ? NULL : (const real *)mask->data + at;
     if (down == 0) {
         for (int64_t j = 0; j < x->keys; j++) {
-            const vreal value = v_set1(!bits ? add[j * right] : m[j * right] ? 0 : -REAL_INF);
+            const vreal value = bits ? v_set1(m[j * right] ? 0 : -REAL_INF) : mask_term(v_set1(add[j * right]));
             for (int64_t r = 0; r < queries; r += VL) v_store(s + j * BLOCK_Q + r, v_load(s + j * BLOCK_Q + r) + value);
         }
         return;
@@ -146,7 +153,7 @@ static void add_mask(const attention_args *a, const block *x, real *s) {
             v_transpose(square);
             for (int64_t j = 0; j < some; j++) {
                 real *to = s + (j0 + j) * BLOCK_Q + r0;
-                v_store(to, v_load(to) + square[j]);
+                v_store(to, v_load(to) + (bits ? square[j] : mask_term(square[j])));
             }
         }
     }
@@ -169,15 +176,22 @@ static void survivors(real *keep, const attention_args *a, const block *x) {
             keep[j * BLOCK_Q + r] = mix32(row[r] + (uint32_t)(x->k0 + j) * 0x9e3779b9u) >= limit ? factor : 0;
 }
 
-/* e^x of x <= 0, or 0 where that is below the normal numbers */
-#define EXP_LEAST LOWEST(-86.0, -707.0)
-CT_INLINE vreal exp_below(vreal x) {
-    vint n;
-    const vreal least = V(EXP_LEAST), c = v_max(least, x);
-    const vreal k = v_nearest(c * V(1.44269504088896340736), &n);
-    const vreal r = v_fma(k, v_set1(-LN2_LO), v_fma(k, v_set1(-LN2_HI), c));
-    const vreal power = v_pow2(n);
-    return v_and(~(x < least), v_fma(v_fma(r * r, V_POLY(r, exp_q), r), power, power));
+/* 2^r = 1 + r q(r), |r| <= 1/2: minimax of the relative error, 2.6e-9 in float and 1.8e-17 in double */
+static const real exp2_q[] CT_UNUSED = {
+#if CT_REAL_DOUBLE
+    0.69314718055994569673,   0.24022650695910098006,    0.055504108664790395633,    0.0096181291076070019175,
+    0.0013333558153439764768, 0.00015403530441573426619, 0.000015252727385369675535, 1.3215442674462599708e-6,
+    1.0180647586069513657e-7, 7.0725705832642512178e-9,  4.0780833181809639279e-10,
+#else
+    0.693147214968f, 0.240226527829f, 0.055503105508f, 0.00961769296979f, 0.00134066440973f, 0.000155946815266f,
+#endif
+};
+/* 2^x of x <= 0, exactly 1 for 0 and 0 where the result is below the normal numbers: the exponent field of 2^n comes
+ * out of the sum that rounds x to n, and is empty at the least n. */
+CT_INLINE vreal exp2_below(vreal x) {
+    const vreal magic = v_set1((real)ROUND_MAGIC + BIAS), c = v_max(v_set1(-BIAS), x), shifted = c + magic;
+    const vreal r = c - (shifted - magic);
+    return v_fma(r, V_POLY(r, exp2_q), V(1.0)) * (vreal)((vint)shifted << MANTISSA);
 }
 
 /* ---- calls: attributes are [heads,] causal, seed, number of the call; scale, drop probability */
@@ -192,7 +206,7 @@ static attention_args sized(const ct_call *call, const ct_array *q, const ct_arr
     a.Hk = k->shape[1], a.S = k->shape[2], a.Dv = v->shape[3];
     a.Dp = round_up(a.D, VL), a.Dvp = round_up(a.Dv, VL);
     a.blocks_q = ceil_div(a.T, BLOCK_Q);
-    a.scale = (real)call->reals[0], a.drop = (real)call->reals[1];
+    a.scale = (real)call->reals[0], a.scale2 = (real)(call->reals[0] * LOG2_E), a.drop = (real)call->reals[1];
     a.seed[0] = (uint32_t)(call->ints[at + 1] ^ call->ints[at + 1] >> 32), a.seed[1] = (uint32_t)call->ints[at + 2];
     /* few heads: blocks of queries are dealt to parts, each with gradients of K and V of its own */
     a.parts = i64_max(1, i64_min(a.blocks_q, 8 / i64_max(1, a.B * a.Hk)));

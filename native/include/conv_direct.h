@@ -3,7 +3,7 @@
  *   y[m, o] = act(bias[m] + sum over c, t of A[m, (c, t)] * x[c, o * step + offset[t]])
  *
  * The register tile of the matrix product, but the rows of its right factor are where the stage has them: up to GEMM_MR
- * outputs m by two vectors of positions, or half as many by four.
+ * outputs m by two vectors of positions, half as many by four, or one by eight.
  */
 #ifndef CORTEN_CONV_DIRECT_H
 #define CORTEN_CONV_DIRECT_H
@@ -11,10 +11,13 @@
 #include "conv_stage.h"
 
 #define DIRECT_WIDE 4         /* vectors of a tile of few outputs */
+#define DIRECT_LONE 8         /* of one output: as many sums as hide the latency of one */
 #define DIRECT_TAPS 400       /* of all staged channels: their part of A stays in the first-level cache */
 #define DIRECT_COLUMNS 256    /* of a block */
 #define DIRECT_NEAR 16        /* vectors of positions that all outputs take in turn */
 #define DIRECT_STREAM 8000000 /* bytes of an output that no cache keeps */
+
+#define DIRECT_ALL (GEMM_MR * GEMM_NV > DIRECT_LONE ? GEMM_MR * GEMM_NV : DIRECT_LONE) /* vectors of a tile */
 
 typedef struct {
     const patch_view *v;
@@ -41,9 +44,9 @@ typedef struct {
 
 /* Where a tile's vectors are and go. */
 typedef struct {
-    const real *from[DIRECT_WIDE];
-    real *to[DIRECT_WIDE];
-    int64_t count[DIRECT_WIDE]; /* lanes */
+    const real *from[DIRECT_LONE];
+    real *to[DIRECT_LONE];
+    int64_t count[DIRECT_LONE]; /* lanes */
     int64_t plane, jump;
     const real *bias; /* of the tile's first row; read at the end only */
     int add, last, activation;
@@ -62,26 +65,26 @@ CT_NOINLINE void direct_scatter(const vreal *acc, int mr, int nv, const direct_s
 
 CT_INLINE void direct_tile(const int mr, const int nv, int64_t K, const real *a, const int32_t *offset,
                            const direct_slot *s) {
-    vreal acc[GEMM_MR * GEMM_NV];
-    const real *b[DIRECT_WIDE];
-#pragma GCC unroll 4
+    vreal acc[DIRECT_ALL];
+    const real *b[DIRECT_LONE];
+#pragma GCC unroll 8
     for (int v = 0; v < nv; v++) b[v] = s->from[v];
 #pragma GCC unroll 32
     for (int i = 0; i < mr * nv; i++) acc[i] = v_zero();
     for (int64_t k = 0; k < K; k++, a += mr) {
         const int64_t at = offset[k];
-        vreal bv[DIRECT_WIDE];
-#pragma GCC unroll 4
+        vreal bv[DIRECT_LONE];
+#pragma GCC unroll 8
         for (int v = 0; v < nv; v++) bv[v] = v_load(b[v] + at);
 #pragma GCC unroll 16
         for (int i = 0; i < mr; i++) {
             const vreal av = v_set1(a[i]);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
             for (int v = 0; v < nv; v++) acc[i * nv + v] = v_fma(av, bv[v], acc[i * nv + v]);
         }
     }
     if (s->plain) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int v = 0; v < nv; v++) {
             real *y = s->to[v];
 #pragma GCC unroll 16
@@ -93,13 +96,13 @@ CT_INLINE void direct_tile(const int mr, const int nv, int64_t K, const real *a,
         return;
     }
     if (s->jump != 1) {
-        vreal spill[GEMM_MR * GEMM_NV];
+        vreal spill[DIRECT_ALL];
 #pragma GCC unroll 32
         for (int i = 0; i < mr * nv; i++) spill[i] = acc[i];
         direct_scatter(spill, mr, nv, s);
         return;
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int v = 0; v < nv; v++) {
         const int64_t n = s->count[v];
         const vtail tail = v_tail(n);
@@ -127,7 +130,7 @@ typedef void (*direct_function)(int64_t K, const real *a, const int32_t *offset,
     }
 #define DIRECT_NARROW(mr) DIRECT(mr, 1) DIRECT(mr, 2)
 #define DIRECT_BOTH(mr) DIRECT(mr, 1) DIRECT(mr, 2) DIRECT(mr, 3) DIRECT(mr, 4)
-#define DIRECT_ROW2(mr) {direct_##mr##_1, direct_##mr##_2, NULL, NULL}
+#define DIRECT_ROW2(mr) {direct_##mr##_1, direct_##mr##_2}
 #define DIRECT_ROW4(mr) {direct_##mr##_1, direct_##mr##_2, direct_##mr##_3, direct_##mr##_4}
 #if GEMM_MR > 6
 #define DIRECT_FEW 5
@@ -137,6 +140,10 @@ typedef void (*direct_function)(int64_t K, const real *a, const int32_t *offset,
 #define DIRECT_FEW 1
 #endif
 DIRECT_BOTH(1)
+DIRECT(1, 5)
+DIRECT(1, 6)
+DIRECT(1, 7)
+DIRECT(1, 8)
 #if DIRECT_FEW > 1
 DIRECT_BOTH(2)
 DIRECT_BOTH(3)
@@ -160,20 +167,30 @@ DIRECT_NARROW(6)
 DIRECT_NARROW(11)
 DIRECT_NARROW(12)
 #endif
-static const direct_function direct_table[GEMM_MR][DIRECT_WIDE] = {
-    DIRECT_ROW4(1),
+static const direct_function direct_table[GEMM_MR][DIRECT_LONE] = {
+    {direct_1_1, direct_1_2, direct_1_3, direct_1_4, direct_1_5, direct_1_6, direct_1_7, direct_1_8},
 #if DIRECT_FEW > 1
-    DIRECT_ROW4(2),  DIRECT_ROW4(3),
+    DIRECT_ROW4(2),
+    DIRECT_ROW4(3),
 #else
     DIRECT_ROW2(2),
 #endif
 #if DIRECT_FEW > 3
-    DIRECT_ROW4(4),  DIRECT_ROW4(5),  DIRECT_ROW2(6), DIRECT_ROW2(7), DIRECT_ROW2(8), DIRECT_ROW2(9), DIRECT_ROW2(10),
+    DIRECT_ROW4(4),
+    DIRECT_ROW4(5),
+    DIRECT_ROW2(6),
+    DIRECT_ROW2(7),
+    DIRECT_ROW2(8),
+    DIRECT_ROW2(9),
+    DIRECT_ROW2(10),
 #elif DIRECT_FEW > 1
-    DIRECT_ROW2(4), DIRECT_ROW2(5), DIRECT_ROW2(6),
+    DIRECT_ROW2(4),
+    DIRECT_ROW2(5),
+    DIRECT_ROW2(6),
 #endif
 #if GEMM_MR > 10
-    DIRECT_ROW2(11), DIRECT_ROW2(12),
+    DIRECT_ROW2(11),
+    DIRECT_ROW2(12),
 #endif
 };
 
@@ -226,6 +243,8 @@ static void direct_item(const direct_job *j, int64_t item, real *stage) {
     real *own = stage + round_up(p->size, 16);
     const int64_t next_from = p->down_step * p->width - vectors * VL;
     const int64_t next_to = j->jump[1] * j->dims[2] - vectors * VL * j->jump[2];
+    /* The last vector of a row may run over into the next row, which is written after it. */
+    const int over = p->blocks == 1 && p->across == 1 && j->jump[1] * j->jump[2] == 1 && v->grid[2] == j->dims[2];
     const int plain = p->blocks == 1 && !j->bias && !j->activation && j->jump[2] == 1 ? 1 + j->stream : 0;
     real *y0 = y + ((j->start[0] + od * j->jump[0]) * j->dims[1] + j->start[1] + r0 * j->jump[1]) * j->dims[2] +
                j->start[2] + w0 * j->jump[2];
@@ -233,19 +252,19 @@ static void direct_item(const direct_job *j, int64_t item, real *stage) {
         const int64_t c0 = block * p->channels, channels = i64_min(p->channels, v->channels - c0);
         stage_fill(p, v, x + c0 * v->size, channels, od, r0, w0, stage);
         const real *A = j->A ? j->A + group * j->M * K + c0 * T * j->M : NULL;
-        direct_slot s = {.plane = j->plane,
-                         .jump = j->jump[2],
-                         .add = block > 0,
-                         .last = block == p->blocks - 1,
-                         .activation = j->activation};
+        direct_slot s; /* its arrays are filled below, as far as they are read */
+        s.plane = j->plane, s.jump = j->jump[2], s.activation = j->activation;
+        s.add = block > 0, s.last = block == p->blocks - 1;
         for (int64_t q0 = 0; q0 < slots; q0 += near) { /* some vectors of positions, then all outputs */
             const int64_t q1 = i64_min(slots, q0 + near), row = q0 / vectors, first = q0 % vectors * VL;
             for (int64_t t = tiles.begin; t < tiles.end; t++) {
                 const int64_t m = j->M * t / j->tiles, mr = j->M * (t + 1) / j->tiles - m;
-                const int wide = mr <= DIRECT_FEW ? DIRECT_WIDE : GEMM_NV;
+                const int64_t wide = mr == 1            ? even_part(q1 - q0, DIRECT_LONE)
+                                     : mr <= DIRECT_FEW ? DIRECT_WIDE
+                                                        : GEMM_NV;
                 const real *from = stage + row * p->down_step * p->width + first;
                 real *to = y0 + m * j->plane + row * j->jump[1] * j->dims[2] + first * j->jump[2];
-                int64_t w = first;
+                int64_t w = first, after = over ? slots / vectors * columns - row * columns : 0;
                 const real *a = A ? A + m * channels * T : own;
                 if (!A) direct_pack(j, group, m, mr, c0, channels, own);
                 s.bias = j->bias ? j->bias + group * j->M + m : NULL;
@@ -254,10 +273,10 @@ static void direct_item(const direct_job *j, int64_t item, real *stage) {
                     s.plain = plain;
                     for (int i = 0; i < nv; i++) {
                         s.from[i] = from, s.to[i] = to;
-                        s.count[i] = i64_min(VL, columns - w);
+                        s.count[i] = after - w >= VL ? VL : i64_min(VL, columns - w);
                         if (s.count[i] < VL) s.plain = 0;
                         w += VL, from += VL, to += VL * s.jump;
-                        if (w >= columns) from += next_from, to += next_to, w = 0;
+                        if (w >= columns) from += next_from, to += next_to, w = 0, after -= columns;
                     }
                     direct_table[mr - 1][nv - 1](channels * T, a, j->offset, &s);
                 }

@@ -89,9 +89,21 @@ static void stage_offsets(const stage_plan *p, const patch_view *v, int64_t chan
 
 #define STAGE_LINE 512
 
-/* to[j] = x[at + j], zero outside 0 ... width - 1. */
+/* to[j] = x[at + j], zero outside 0 ... width - 1, for j < n and for the rest of the last vector. */
 CT_INLINE void stage_line(const real *x, int64_t width, int64_t at, int64_t n, real *to) {
+    const int64_t first = i64_max(0, -at), count = i64_min(width - i64_max(0, at), n - first);
     int64_t j = 0;
+    if (count >= VL && count < n) { /* zeros by vectors; over them what there is, its end as one more vector */
+        const int64_t last = (first + count) / VL * VL;
+        if (first) v_store(to, v_zero());
+        if (last < n) v_store(to + last, v_zero());
+        for (j = VL; j < first; j += VL) v_store(to + j, v_zero()); /* rare, and a call of memset */
+        for (j = last + VL; j < n; j += VL) v_store(to + j, v_zero());
+        x += at + first, to += first;
+        for (j = 0; j + VL <= count; j += VL) v_store(to + j, v_load(x + j));
+        if (j < count) v_store(to + count - VL, v_load(x + count - VL));
+        return;
+    }
     for (; j < n && at + j < 0; j += VL) v_store(to + j, load_patch(x, width, at + j, 1, VL));
     for (; j < n && at + j + VL <= width; j += VL) v_store(to + j, v_load(x + at + j));
     for (; j < n; j += VL) v_store(to + j, load_patch(x, width, at + j, 1, VL));
@@ -125,42 +137,63 @@ CT_INLINE void stage_row(const stage_plan *p, const real *x, int64_t width, int6
             }
         return;
     }
+    if (step == 2) {
+        for (int64_t j = 0; j < p->len; j += VL, at += 2 * VL) {
+            const int inside = at >= 0 && at + 2 * VL <= width;
+            const vreal a = inside ? v_load(x + at) : load_patch(x, width, at, 1, VL);
+            const vreal b = inside ? v_load(x + at + VL) : load_patch(x, width, at + VL, 1, VL);
+            v_store(to + j, __builtin_shufflevector(a, b, STAGE_EVEN));
+            if (p->used_columns & 2) v_store(to + p->len + j, __builtin_shufflevector(a, b, STAGE_ODD));
+        }
+        return;
+    }
     real line[STAGE_LINE + VBYTES / sizeof(real)];
     const int64_t most = STAGE_LINE / step / VL * VL;
     for (int64_t j0 = 0; j0 < p->len; j0 += most) {
-        const int64_t n = i64_min(most, p->len - j0), from = at + j0 * step;
-        const int inside = step == 2 && from >= 0 && from + 2 * round_up(n, VL) <= width;
-        if (!inside) stage_line(x, width, from, round_up(n, VL) * step, line);
-        if (step == 2)
-            for (int64_t j = 0; j < n; j += VL) {
-                const real *two = (inside ? x + from : line) + 2 * j;
-                const vreal a = v_load(two), b = v_load(two + VL);
-                v_store(to + j0 + j, __builtin_shufflevector(a, b, STAGE_EVEN));
-                if (p->used_columns & 2) v_store(to + p->len + j0 + j, __builtin_shufflevector(a, b, STAGE_ODD));
-            }
-        else
-            for (int64_t phase = 0; phase < step; phase++) {
-                if (!(p->used_columns >> phase & 1)) continue;
-                for (int64_t j = 0; j < n; j++) to[phase * p->len + j0 + j] = line[phase + j * step];
-            }
+        const int64_t n = i64_min(most, p->len - j0);
+        stage_line(x, width, at + j0 * step, round_up(n, VL) * step, line);
+        for (int64_t phase = 0; phase < step; phase++) {
+            if (!(p->used_columns >> phase & 1)) continue;
+            for (int64_t j = 0; j < n; j++) to[phase * p->len + j0 + j] = line[phase + j * step];
+        }
     }
+}
+
+/* Rows that lie `x_row` apart, to rows `to_row` apart. */
+CT_NOINLINE void stage_lines(const real *x, int64_t x_row, int64_t rows, int64_t width, int64_t at, int64_t n, real *to,
+                             int64_t to_row) {
+    for (int64_t r = 0; r < rows; r++, x += x_row, to += to_row) stage_line(x, width, at, n, to);
+}
+static void stage_zero(real *to, int64_t n) {
+    for (int64_t j = 0; j < n; j += VL) v_store(to + j, v_zero());
 }
 
 /* Channels c0 ... of one image, for output depth od and the block of rows and columns from (r0, w0). */
 static void stage_fill(const stage_plan *p, const patch_view *v, const real *x, int64_t channels, int64_t od,
                        int64_t r0, int64_t w0, real *stage) {
     const int64_t at = w0 * v->step[2] + v->first[2] + p->low[2], top = r0 * v->step[1] + v->first[1] + p->low[1];
+    const int64_t apart = p->flat ? v->step[1] : 1; /* rows of the input between rows of the stage */
+    const int64_t before = top >= 0 ? 0 : i64_min(p->height, ceil_div(-top, apart));
+    const int64_t until =
+        top >= v->in[1] ? before : i64_max(before, i64_min(p->height, (v->in[1] - 1 - top) / apart + 1));
     for (int64_t c = 0; c < channels; c++, x += v->size, stage += p->plane)
         for (int64_t a = 0; a < v->taps[0]; a++) {
             const int64_t id = od * v->step[0] + v->first[0] + a * v->each[0];
-            real *row = stage + a * p->height * p->width;
-            for (int64_t r = 0; r < p->height; r++, row += p->width) {
-                if (!p->flat && v->step[1] > 1 && v->step[1] <= 64 && !(p->used_rows >> r % v->step[1] & 1)) continue;
-                const int64_t ih = p->flat ? top + r * v->step[1] : top + r;
-                if (id < 0 || id >= v->in[0] || ih < 0 || ih >= v->in[1])
-                    for (int64_t j = 0; j < p->width; j += VL) v_store(row + j, v_zero());
-                else stage_row(p, x + (id * v->in[1] + ih) * v->in[2], v->in[2], at, v->step[2], row);
+            real *to = stage + a * p->height * p->width;
+            if (id < 0 || id >= v->in[0]) {
+                stage_zero(to, p->height * p->width);
+                continue;
             }
+            const real *from = x + (id * v->in[1] + top) * v->in[2];
+            stage_zero(to, before * p->width);
+            if (v->step[2] == 1 && (p->flat || v->step[1] == 1))
+                stage_lines(from + before * apart * v->in[2], apart * v->in[2], until - before, v->in[2], at, p->len,
+                            to + before * p->width, p->width);
+            else
+                for (int64_t r = before; r < until; r++)
+                    if (p->flat || v->step[1] > 64 || p->used_rows >> r % v->step[1] & 1)
+                        stage_row(p, from + r * apart * v->in[2], v->in[2], at, v->step[2], to + r * p->width);
+            stage_zero(to + until * p->width, (p->height - until) * p->width);
         }
 }
 

@@ -13,7 +13,7 @@
 
 enum rnn_mode { RNN_TANH, RNN_RELU, RNN_LSTM, RNN_GRU };
 
-#define UNIT_CHUNKS 4 /* runs of neighbouring panels, so that threads seldom write to neighbouring lines */
+#define UNIT_CHUNKS 8 /* runs of neighbouring panels, so that threads seldom write to neighbouring lines */
 #define PANEL 4       /* vectors side by side in a packed panel of weights */
 
 typedef struct {
@@ -60,7 +60,7 @@ static inline void rnn_offsets(rnn_sizes *s, int64_t *at) {
 typedef struct {
     const rnn_sizes *s;
     const void *args;
-    void (*rows)(const void *args, int64_t i, int64_t phase, int64_t panel, int64_t begin, int64_t end);
+    void (*rows)(const void *args, int64_t i, int64_t phase, int64_t p0, int64_t p1, int64_t begin, int64_t end);
     int64_t panels[2]; /* of each phase; 0 where there is no second */
     int64_t i, phase;
 } rnn_walk;
@@ -69,13 +69,12 @@ static void rnn_walk_rows(void *ctx, int64_t chunk) {
     const rnn_walk *w = ctx;
     const par_range r = par_chunk(w->s->B, w->s->chunks, chunk, 1);
     for (int64_t i = 0; i < w->s->T; i++)
-        for (int64_t phase = 0; phase < 2; phase++)
-            for (int64_t p = 0; p < w->panels[phase]; p++) w->rows(w->args, i, phase, p, r.begin, r.end);
+        for (int64_t phase = 0; phase < 2; phase++) w->rows(w->args, i, phase, 0, w->panels[phase], r.begin, r.end);
 }
 static void rnn_walk_panels(void *ctx, int64_t chunk) {
     const rnn_walk *w = ctx;
     const par_range r = par_chunk(w->panels[w->phase], i64_min(w->panels[w->phase], UNIT_CHUNKS), chunk, 1);
-    for (int64_t p = r.begin; p < r.end; p++) w->rows(w->args, w->i, w->phase, p, 0, w->s->B);
+    w->rows(w->args, w->i, w->phase, r.begin, r.end, 0, w->s->B);
 }
 /* Go through all steps in order; within a step and phase, panels and rows are independent. */
 CT_UNUSED static void rnn_go(rnn_walk *w) {

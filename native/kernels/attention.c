@@ -1,9 +1,9 @@
 /* attention.c: scaled dot-product attention without the (T, S) matrix (Dao 2023, FlashAttention-2, arXiv:2307.08691).
  *
  *   O = softmax(scale Q K^T + mask) V,     blocks of queries against blocks of keys, running maximum m and sum l:
- *   for each block of keys:  m' = max(m, max S);  P = exp(S - m');  l' = l exp(m - m') + sum P;
- *                            O' = O exp(m - m') + P V
- *   at the end               O / l, and the log-sum-exp L = m + log l is kept for backward
+ *   for each block of keys:  m' = max(m, max S);  P = 2^(S - m');  l' = l 2^(m - m') + sum P;
+ *                            O' = O 2^(m - m') + P V
+ *   at the end               O / l, and L = m + log2 l is kept for backward; S is the score times log2 e
  *
  * A block of scores lies transposed, (keys, queries): queries are the lanes, so maximum, exponential and sum need
  * nothing across lanes, and K and V are read as they lie.  Only the block of queries is turned over, once.
@@ -32,18 +32,18 @@ CT_INLINE void weigh(const block *x, real *s, real *m, real *l, real *fade) {
         const vreal shift = v_blend(top == v_set1(-REAL_INF), v_zero(), top);
         vreal sum = v_zero(), sum2 = v_zero();
         for (j = 0; j + 2 <= n; j += 2) {
-            const vreal p = exp_below(v_load(at + j * BLOCK_Q) - shift);
-            const vreal p2 = exp_below(v_load(at + (j + 1) * BLOCK_Q) - shift);
+            const vreal p = exp2_below(v_load(at + j * BLOCK_Q) - shift);
+            const vreal p2 = exp2_below(v_load(at + (j + 1) * BLOCK_Q) - shift);
             v_store(at + j * BLOCK_Q, p), v_store(at + (j + 1) * BLOCK_Q, p2);
             sum += p, sum2 += p2;
         }
         for (; j < n; j++) {
-            const vreal p = exp_below(v_load(at + j * BLOCK_Q) - shift);
+            const vreal p = exp2_below(v_load(at + j * BLOCK_Q) - shift);
             v_store(at + j * BLOCK_Q, p);
             sum += p;
         }
         for (; j < x->keys; j++) v_store(at + j * BLOCK_Q, v_zero());
-        const vreal faded = exp_below(v_load(m + v * VL) - shift); /* 0 for the first block: m is -inf */
+        const vreal faded = exp2_below(v_load(m + v * VL) - shift); /* 0 for the first block: m is -inf */
         v_store(l + v * VL, v_fma(v_load(l + v * VL), faded, sum + sum2));
         v_store(m + v * VL, top);
         v_store(fade + v * VL, faded);
@@ -59,7 +59,7 @@ static void forward_block(const attention_args *a, int64_t b, int64_t h, int64_t
     real *vc = kc + BLOCK_K * a->Dp;
     real m[BLOCK_Q + VBYTES], l[BLOCK_Q + VBYTES], fade[BLOCK_Q + VBYTES];
     const matrix mq = head_of(a->q, b, h), mk = head_of(a->k, b, hk), mv = head_of(a->v, b, hk);
-    transpose_rows(q, BLOCK_Q, mq.p + range.begin * mq.row, mq.row, mq.col, rows, a->D, a->scale);
+    transpose_rows(q, BLOCK_Q, mq.p + range.begin * mq.row, mq.row, mq.col, rows, a->D, a->scale2);
     for (int64_t r = 0; r < round_up(rows, VL); r++) m[r] = -REAL_INF, l[r] = 0;
     for (int64_t j = 0; j < rows * Dvp; j++) o[j] = 0;
     const int64_t last = a->causal ? i64_min(a->S, range.end + a->start) : a->S;
@@ -84,7 +84,7 @@ static void forward_block(const attention_args *a, int64_t b, int64_t h, int64_t
     for (int64_t r = 0; r < rows; r++) {
         real *out = target_of(&a->out, b, h) + (range.begin + r) * a->out.row;
         const vreal by = v_set1(l[r] == 0 ? 1 : l[r]); /* no key seen: zeros */
-        if (lse) lse[r] = l[r] == 0 ? -REAL_INF : m[r] + v_log(v_set1(l[r]))[0];
+        if (lse) lse[r] = l[r] == 0 ? -REAL_INF : m[r] + v_log2(v_set1(l[r]))[0];
         int64_t d = 0;
         for (; d + VL <= a->Dv; d += VL) v_store(out + d, v_load(o + r * Dvp + d) / by);
         if (d < a->Dv) v_store_part(out + d, v_load(o + r * Dvp + d) / by, a->Dv - d);
@@ -98,7 +98,7 @@ static void add_to_query(const attention_args *a, const block *x, int64_t k0, in
     if (mask->dtype == CT_BOOL || mask->dtype == CT_UINT8)
         for (int64_t j = 0; j < keys; j++) s[j] += ((const uint8_t *)mask->data)[at + j * right] ? 0 : -REAL_INF;
     else
-        for (int64_t j = 0; j < keys; j++) s[j] += ((const real *)mask->data)[at + j * right];
+        for (int64_t j = 0; j < keys; j++) s[j] += mask_term(v_set1(((const real *)mask->data)[at + j * right]))[0];
 }
 
 /* One query and many keys, as in generation: the keys are the lanes of maximum and exponential. */
@@ -126,7 +126,7 @@ static void forward_query(const attention_args *a, int64_t b, int64_t h) {
             v_transpose(square);
             vreal sum = square[0];
             for (int64_t j = 1; j < VL; j++) sum += square[j];
-            v_store(p + j0, sum * v_set1(a->scale));
+            v_store(p + j0, sum * v_set1(a->scale2));
         }
         if (a->mask) add_to_query(a, &x, k0, keys, p);
         for (int64_t j = keys; j < whole; j++) p[j] = -REAL_INF;
@@ -135,18 +135,18 @@ static void forward_query(const attention_args *a, int64_t b, int64_t h) {
         const real now = v_hmax(top), shift = now == -REAL_INF ? 0 : now;
         vreal sum = v_zero();
         for (int64_t j = 0; j < whole; j += VL) {
-            const vreal e = exp_below(v_load(p + j) - v_set1(shift));
+            const vreal e = exp2_below(v_load(p + j) - v_set1(shift));
             v_store(p + j, e);
             sum += e;
         }
-        const real fade = exp_below(v_set1(m - shift))[0];
+        const real fade = exp2_below(v_set1(m - shift))[0];
         l = l * fade + v_hsum(sum);
         m = now;
         for (int64_t d = 0; d < Dvp && k0; d += VL) v_store(o + d, v_load(o + d) * fade);
         const tile_args t = {p, keys, 1, v.p, v.row, o, Dvp, k0 != 0};
         tile_product(1, Dvp / VL, keys, &t);
     }
-    if (a->lse) a->lse[b * a->H + h] = l == 0 ? -REAL_INF : m + v_log(v_set1(l))[0];
+    if (a->lse) a->lse[b * a->H + h] = l == 0 ? -REAL_INF : m + v_log2(v_set1(l))[0];
     const vreal by = v_set1(l == 0 ? 1 : l);
     for (int64_t d = 0; d < a->Dv; d += VL)
         v_store_part(target_of(&a->out, b, h) + d, v_load(o + d) / by, i64_min(VL, a->Dv - d));

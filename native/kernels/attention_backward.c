@@ -1,6 +1,6 @@
 /* attention_backward.c: gradients of attention; the forward and its formulas are in attention.c.
  *
- *   P = exp(S - L),  dV = P^T G,  dP = G V^T,  delta = sum_d G O,  dM = P (dP - delta),  dS = scale dM,
+ *   P = 2^(S - L),  dV = P^T G,  dP = G V^T,  delta = sum_d G O,  dM = P (dP - delta),  dS = scale dM,
  *   dQ = dS K,  dK = dS^T Q
  *
  * A block of queries stays while the keys that it sees pass; dK and dV gather over blocks of queries in order.
@@ -32,19 +32,19 @@ static void deltas(const attention_args *a, const block *x, real *delta) {
     }
 }
 
-/* P (after dropout) over the scores s, and dS over dP; dM, where it is wanted, to its rows */
-static void through_weights(const attention_args *a, const block *x, const real *lse, const real *delta,
-                            const real *keep, real *s, real *dp) {
+/* P (after dropout) over the scores s, and dS over dP; dM, where it is wanted, to its rows.  `hidden`: some keys are.
+ */
+CT_INLINE void through_block(const attention_args *a, const block *x, const real *lse, const real *delta,
+                             const real *keep, real *dmask, real *s, real *dp, const int hidden) {
     const vreal scale = v_set1(a->scale);
-    real *dmask = a->dmask ? a->dmask + ((x->b * a->H + x->h) * a->T + x->t0) * a->S + x->k0 : NULL;
     for (int64_t v = 0; v < ceil_div(x->rows, VL); v++) {
-        const int64_t n = seen(x, (v + 1) * VL);
+        const int64_t n = hidden ? seen(x, (v + 1) * VL) : x->keys;
         const vreal shift = v_load(lse + v * VL), d = v_load(delta + v * VL);
         int64_t j = 0;
         for (; j < n; j++) {
             const int64_t at = j * BLOCK_Q + v * VL;
-            vreal p = exp_below(v_load(s + at) - shift), g = v_load(dp + at), used = p;
-            if (x->hidden) p = used = v_and(sees(x, v, j), p);
+            vreal p = exp2_below(v_load(s + at) - shift), g = v_load(dp + at), used = p;
+            if (hidden) p = used = v_and(sees(x, v, j), p);
             if (keep) {
                 const vreal f = v_load(keep + at);
                 g *= f, used *= f;
@@ -59,6 +59,13 @@ static void through_weights(const attention_args *a, const block *x, const real 
             v_store(dp + j * BLOCK_Q + v * VL, v_zero());
         }
     }
+}
+static void through_weights(const attention_args *a, const block *x, const real *lse, const real *delta,
+                            const real *keep, real *s, real *dp) {
+    real *dmask = a->dmask ? a->dmask + ((x->b * a->H + x->h) * a->T + x->t0) * a->S + x->k0 : NULL;
+    if (keep || dmask) through_block(a, x, lse, delta, keep, dmask, s, dp, x->hidden);
+    else if (x->hidden) through_block(a, x, lse, delta, NULL, NULL, s, dp, 1);
+    else through_block(a, x, lse, delta, NULL, NULL, s, dp, 0);
 }
 
 /* to (rows, n) += from (rows, width) */
@@ -92,7 +99,7 @@ static void backward_block(const attention_args *a, int64_t b, int64_t h, int64_
     lay_out(a, (real *)(a->scratch + ct_par_worker() * a->scratch_bytes), &w);
     const matrix mq = head_of(a->q, b, h), mg = head_of(a->g, b, h), mk = head_of(a->k, b, hk),
                  mv = head_of(a->v, b, hk);
-    transpose_rows(w.q, BLOCK_Q, mq.p + range.begin * mq.row, mq.row, mq.col, rows, D, a->scale);
+    transpose_rows(w.q, BLOCK_Q, mq.p + range.begin * mq.row, mq.row, mq.col, rows, D, a->scale2);
     transpose_rows(w.g, BLOCK_Q, mg.p + range.begin * mg.row, mg.row, mg.col, rows, Dv, 1);
     const lines q = rows_of(mq, range.begin, rows, D, Dp, w.qc), g = rows_of(mg, range.begin, rows, Dv, Dvp, w.gc);
     block x = {.b = b, .h = h, .t0 = range.begin, .p0 = range.begin, .rows = rows};

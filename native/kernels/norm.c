@@ -13,6 +13,7 @@
 #include "../include/norm_rows.h"
 
 #define MOST_PARTS 64
+#define COST 0.4                             /* nanoseconds an element */
 #define WIDE (16384 / (int64_t)sizeof(real)) /* rows this wide get their weight gradient by columns instead */
 
 typedef struct {
@@ -260,7 +261,7 @@ static void *input(const ct_call *call, int i) { return i < call->nin && call->i
 static void *output(const ct_call *call, int i) { return i < call->nout && call->out[i] ? call->out[i]->data : NULL; }
 
 static void run(int64_t chunks, par_body body, norm_args *a) {
-    if (0.4 * (double)a->R * (double)a->D < 2 * PAR_GRAIN)
+    if (COST * (double)a->R * (double)a->D < 2 * PAR_GRAIN)
         for (int64_t c = 0; c < chunks; c++) body(a, c);
     else par_for(chunks, body, a);
 }
@@ -280,14 +281,14 @@ static void layer_norm(const ct_call *call) {
     norm_args a = rows_of(call, call->in[0], 1);
     a.w = input(call, 1), a.b = input(call, 2), a.eps = call->reals[0];
     a.y = output(call, 0), a.mean = output(call, 1), a.rstd = output(call, 2);
-    if (a.R < 16 * MOST_PARTS) a.parts = i64_max(1, i64_min(a.R, MOST_PARTS));
+    a.parts = par_count(a.R, COST * (double)a.D, MOST_PARTS);
     run(a.parts, layer_part, &a);
 }
 /* (x, weight?; dims, eps) -> y, rrms */
 static void rms_norm(const ct_call *call) {
     norm_args a = rows_of(call, call->in[0], 0);
     a.w = input(call, 1), a.eps = call->reals[0], a.y = output(call, 0), a.rstd = output(call, 1);
-    if (a.R < 16 * MOST_PARTS) a.parts = i64_max(1, i64_min(a.R, MOST_PARTS));
+    a.parts = par_count(a.R, COST * (double)a.D, MOST_PARTS);
     run(a.parts, layer_part, &a);
 }
 

@@ -72,32 +72,56 @@ CT_INLINE vreal given(const rnn_args *a, int64_t row, int64_t v, int64_t u, int6
     return a->b_hh ? x + load_n(a->b_hh + v * H + u, n) : x;
 }
 
-CT_INLINE void lstm_cell(const rnn_args *a, int64_t row, const real *pre, const real *c_before, real *c_after, real *h,
-                         int64_t u, int64_t n) {
+/* Cells of rows row ... row + rows, in two passes: a chain of two elementary functions is longer than what a core looks
+ * ahead, one of each row is not.  The second pass finds what it needs in `pre`, over the product. */
+CT_INLINE void lstm_cells(const rnn_args *a, int64_t row, int64_t rows, real *pre, const real *c_before, real *c_after,
+                          real *h, int64_t u, int64_t n) {
     const int64_t H = a->s.H;
-    const vreal i = gate_sigmoid(v_load(pre) + given(a, row, 0, u, n)),
-                f = gate_sigmoid(v_load(pre + VL) + given(a, row, 1, u, n)),
-                g = gate_tanh(v_load(pre + 2 * VL) + given(a, row, 2, u, n)),
-                o = gate_sigmoid(v_load(pre + 3 * VL) + given(a, row, 3, u, n));
-    const vreal c = v_fma(f, load_n(c_before + u, n), i * g);
-    store_n(c_after + u, c, n);
-    store_n(h + u, o * gate_tanh(c), n);
-    if (!a->gates) return;
-    real *gates = a->gates + row * 4 * H + u;
-    store_n(gates, i, n), store_n(gates + H, f, n), store_n(gates + 2 * H, g, n), store_n(gates + 3 * H, o, n);
+    real *p = pre;
+    for (int64_t r = 0; r < rows; r++, p += 4 * VL) {
+        const vreal i = gate_sigmoid(v_load(p) + given(a, row + r, 0, u, n)),
+                    f = gate_sigmoid(v_load(p + VL) + given(a, row + r, 1, u, n)),
+                    g = gate_tanh(v_load(p + 2 * VL) + given(a, row + r, 2, u, n)),
+                    o = gate_sigmoid(v_load(p + 3 * VL) + given(a, row + r, 3, u, n));
+        const vreal c = v_fma(f, load_n(c_before + r * H + u, n), i * g);
+        store_n(c_after + r * H + u, c, n);
+        v_store(p, c), v_store(p + VL, o);
+        if (!a->gates) continue;
+        real *gates = a->gates + (row + r) * 4 * H + u;
+        store_n(gates, i, n), store_n(gates + H, f, n), store_n(gates + 2 * H, g, n), store_n(gates + 3 * H, o, n);
+    }
+    for (int64_t r = 0; r < rows; r++, pre += 4 * VL)
+        store_n(h + r * H + u, v_load(pre + VL) * gate_tanh(v_load(pre)), n);
 }
 
-CT_INLINE void gru_cell(const rnn_args *a, int64_t row, const real *pre, const real *h_before, real *h, int64_t u,
-                        int64_t n) {
+CT_INLINE void gru_cells(const rnn_args *a, int64_t row, int64_t rows, real *pre, const real *h_before, real *h,
+                         int64_t u, int64_t n) {
     const int64_t H = a->s.H;
-    const vreal r = gate_sigmoid(v_load(pre) + given(a, row, 0, u, n)),
-                z = gate_sigmoid(v_load(pre + VL) + given(a, row, 1, u, n));
-    const vreal hn = a->b_hh ? v_load(pre + 2 * VL) + load_n(a->b_hh + 2 * H + u, n) : v_load(pre + 2 * VL);
-    const vreal new = gate_tanh(v_fma(r, hn, load_n(a->gx + row * 3 * H + 2 * H + u, n)));
-    store_n(h + u, v_fma(z, load_n(h_before + u, n) - new, new), n);
-    if (!a->gates) return;
-    real *gates = a->gates + row * 4 * H + u;
-    store_n(gates, r, n), store_n(gates + H, z, n), store_n(gates + 2 * H, new, n), store_n(gates + 3 * H, hn, n);
+    real *p = pre;
+    for (int64_t k = row; k < row + rows; k++, p += 3 * VL) {
+        const vreal r = gate_sigmoid(v_load(p) + given(a, k, 0, u, n)),
+                    z = gate_sigmoid(v_load(p + VL) + given(a, k, 1, u, n));
+        const vreal hn = a->b_hh ? v_load(p + 2 * VL) + load_n(a->b_hh + 2 * H + u, n) : v_load(p + 2 * VL);
+        v_store(p, v_fma(r, hn, load_n(a->gx + k * 3 * H + 2 * H + u, n))), v_store(p + VL, z);
+        if (!a->gates) continue;
+        real *gates = a->gates + k * 4 * H + u;
+        store_n(gates, r, n), store_n(gates + H, z, n), store_n(gates + 3 * H, hn, n);
+    }
+    for (int64_t k = 0; k < rows; k++, pre += 3 * VL) {
+        const vreal new = gate_tanh(v_load(pre)), z = v_load(pre + VL);
+        store_n(h + k * H + u, v_fma(z, load_n(h_before + k * H + u, n) - new, new), n);
+        if (a->gates) store_n(a->gates + (row + k) * 4 * H + 2 * H + u, new, n);
+    }
+}
+
+CT_INLINE void elman_cells(const rnn_args *a, int64_t row, int64_t rows, const real *pre, real *h, int64_t panel) {
+    const int64_t H = a->s.H, first = panel * a->vectors * VL;
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t v = 0; v < a->vectors && first + v * VL < H; v++) {
+            const int64_t u = first + v * VL, n = i64_min(VL, H - u);
+            const vreal x = v_load(pre + (r * a->vectors + v) * VL) + given(a, row + r, 0, u, n);
+            store_n(h + r * H + u, a->s.mode == RNN_RELU ? v_max(v_zero(), x) : gate_tanh(x), n);
+        }
 }
 
 /* What the panels of the line after this one will want. No earlier: large weights pass through the second cache at
@@ -118,56 +142,67 @@ static void foresee(const rnn_args *a, int64_t i, int64_t panel, int64_t begin, 
     }
 }
 
-/* One panel of units of rows [begin, end) in the i-th step. */
-static void forward_rows(const void *args, int64_t i, int64_t phase, int64_t panel, int64_t begin, int64_t end) {
+/* The projection of rows [begin, end) of step t: h' = W_hr full, panels [p0, p1) */
+static void project_rows(const rnn_args *a, int64_t t, int64_t p0, int64_t p1, int64_t begin, int64_t end) {
+    const int64_t H = a->s.H, P = a->s.P, first = a->s.offset[t];
+    real out[RNN_ROWS * PANEL * VBYTES / sizeof(real)] __attribute__((aligned(64)));
+    for (int64_t panel = p0; panel < p1; panel++)
+        for (int64_t b = begin; b < end; b += RNN_ROWS) {
+            const int64_t rows = i64_min(RNN_ROWS, end - b), p = panel * PANEL * VL;
+            const tile_args product = {a->full + b * H, H, 1, a->packed_hr + p * H, PANEL * VL, out, PANEL * VL, 0};
+            tile_product(rows, PANEL, H, &product);
+            for (int64_t r = 0; r < rows; r++)
+                for (int64_t v = 0; v < PANEL && p + v * VL < P; v++)
+                    store_n(a->y + (first + b + r) * P + p + v * VL, v_load(out + (r * PANEL + v) * VL),
+                            i64_min(VL, P - p - v * VL));
+        }
+}
+
+/* Panels [p0, p1) of units of rows [begin, end) in the i-th step; of few rows some panels at a time, so that there are
+ * cells enough to overlap. */
+static void forward_rows(const void *args, int64_t i, int64_t phase, int64_t p0, int64_t p1, int64_t begin,
+                         int64_t end) {
     const rnn_args *a = args;
     const rnn_sizes *s = &a->s;
     const int64_t t = rnn_step(s, i), H = s->H, P = s->P, first = s->offset[t], width = a->vectors * VL;
     end = i64_min(end, rnn_rows(s, t));
-    real pre[RNN_ROWS * PANEL * VBYTES / sizeof(real)] __attribute__((aligned(64)));
-    if (phase == 1) { /* h' = W_hr full */
-        for (int64_t b = begin; b < end; b += RNN_ROWS) {
-            const int64_t rows = i64_min(RNN_ROWS, end - b), p = panel * PANEL * VL;
-            const tile_args product = {a->full + b * H, H, 1, a->packed_hr + p * H, PANEL * VL, pre, PANEL * VL, 0};
-            tile_product(rows, PANEL, H, &product);
-            for (int64_t r = 0; r < rows; r++)
-                for (int64_t v = 0; v < PANEL && p + v * VL < P; v++)
-                    store_n(a->y + (first + b + r) * P + p + v * VL, v_load(pre + (r * PANEL + v) * VL),
-                            i64_min(VL, P - p - v * VL));
-        }
+    if (begin >= end) return;
+    if (phase == 1) {
+        project_rows(a, t, p0, p1, begin, end);
         return;
     }
-    foresee(a, i, panel, begin, end);
-    for (int64_t b = begin, until; b < end; b = until) {
-        const real *before = state_before(a, i, b, &until);
-        const real *c_before = !a->cells         ? a->cT
-                               : before == a->h0 ? a->c0
-                                                 : a->cells + s->offset[rnn_step(s, i - 1)] * H;
-        until = i64_min(i64_min(until, end), b + RNN_ROWS);
-        const int64_t rows = until - b;
-        const tile_args product = {before + b * P, P, 1, a->packed + panel * P * width, width, pre, width, 0};
-        tile_product(rows, a->vectors, P, &product);
-        const int64_t u = panel * VL, n = i64_min(VL, H - u);
-        for (int64_t r = 0; r < rows; r++) {
-            const int64_t row = first + b + r;
-            if (s->mode == RNN_LSTM) {
-                const real *c = c_before + (b + r) * H;
-                real *after = a->cells ? a->cells + row * H : a->cT + (b + r) * H;
-                real *h = a->w_hr ? a->full + (b + r) * H : a->y + row * H;
-                if (CT_LIKELY(n == VL)) lstm_cell(a, row, pre + r * width, c, after, h, u, VL);
-                else lstm_cell(a, row, pre + r * width, c, after, h, u, n);
-            } else if (s->mode == RNN_GRU) {
-                const real *h = before + (b + r) * H;
-                if (CT_LIKELY(n == VL)) gru_cell(a, row, pre + r * width, h, a->y + row * H, u, VL);
-                else gru_cell(a, row, pre + r * width, h, a->y + row * H, u, n);
-            } else
-                for (int64_t v = 0; v < a->vectors; v++) {
-                    const int64_t at = (panel * a->vectors + v) * VL;
-                    if (at >= H) break;
-                    const int64_t m = i64_min(VL, H - at);
-                    const vreal x = v_load(pre + r * width + v * VL) + given(a, row, 0, at, m);
-                    store_n(a->y + row * H + at, s->mode == RNN_RELU ? v_max(v_zero(), x) : gate_tanh(x), m);
-                }
+    real pre[RNN_ROWS * PANEL * VBYTES / sizeof(real)] __attribute__((aligned(64)));
+    const int64_t together = i64_max(1, RNN_ROWS / (end - begin));
+    for (int64_t p = p0; p < p1; p += together) {
+        const int64_t panels = i64_min(together, p1 - p);
+        for (int64_t k = p; k < p + panels; k++) foresee(a, i, k, begin, end);
+        for (int64_t b = begin, until; b < end; b = until) {
+            const real *before = state_before(a, i, b, &until);
+            const real *c_before = !a->cells         ? a->cT
+                                   : before == a->h0 ? a->c0
+                                                     : a->cells + s->offset[rnn_step(s, i - 1)] * H;
+            until = i64_min(i64_min(until, end), b + RNN_ROWS);
+            const int64_t rows = until - b, row = first + b;
+            for (int64_t k = 0; k < panels; k++) {
+                const tile_args product = {before + b * P,         P,     1, a->packed + (p + k) * P * width, width,
+                                           pre + k * rows * width, width, 0};
+                tile_product(rows, a->vectors, P, &product);
+            }
+            for (int64_t k = 0; k < panels; k++) {
+                real *at = pre + k * rows * width;
+                const int64_t u = (p + k) * VL, n = i64_min(VL, H - u);
+                if (s->mode == RNN_LSTM) {
+                    const real *c = c_before + b * H;
+                    real *after = a->cells ? a->cells + row * H : a->cT + b * H;
+                    real *h = a->w_hr ? a->full + b * H : a->y + row * H;
+                    if (CT_LIKELY(n == VL)) lstm_cells(a, row, rows, at, c, after, h, u, VL);
+                    else lstm_cells(a, row, rows, at, c, after, h, u, n);
+                } else if (s->mode == RNN_GRU) {
+                    const real *h = before + b * H;
+                    if (CT_LIKELY(n == VL)) gru_cells(a, row, rows, at, h, a->y + row * H, u, VL);
+                    else gru_cells(a, row, rows, at, h, a->y + row * H, u, n);
+                } else elman_cells(a, row, rows, at, a->y + row * H, p + k);
+            }
         }
     }
 }

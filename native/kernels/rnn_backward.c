@@ -110,8 +110,7 @@ static void foresee(const back_args *a, int64_t step, int64_t panel, int64_t beg
 
 /* Steps come last first. Phase 0: the gradient of the state and, without projection, of the cell; phase 1: through
  * the projection and the cell. */
-static void backward_rows(const void *args, int64_t i, int64_t phase, int64_t panel, int64_t begin, int64_t end) {
-    const back_args *a = args;
+static void backward_panel(const back_args *a, int64_t i, int64_t phase, int64_t panel, int64_t begin, int64_t end) {
     const rnn_sizes *s = &a->s;
     const int64_t step = s->T - 1 - i, t = rnn_step(s, step), H = s->H, P = s->P, width = PANEL * VL;
     const int64_t later = step + 1 < s->T ? rnn_step(s, step + 1) : -1, active = rnn_rows(s, later);
@@ -158,6 +157,11 @@ static void backward_rows(const void *args, int64_t i, int64_t phase, int64_t pa
             }
         }
     }
+}
+
+static void backward_rows(const void *args, int64_t i, int64_t phase, int64_t p0, int64_t p1, int64_t begin,
+                          int64_t end) {
+    for (int64_t p = p0; p < p1; p++) backward_panel(args, i, phase, p, begin, end);
 }
 
 /* The gradient of the first state of each sequence. */

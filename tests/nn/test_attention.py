@@ -67,6 +67,17 @@ def test_masks(form: str) -> None:
     same(F.scaled_dot_product_attention(*mine[:3], given), theirs, mine, other, "float64")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("queries", [1, 20])
+def test_a_row_of_the_lowest_finite_mask_weighs_all_alike(queries: int, dtype: str) -> None:
+    rng = np.random.default_rng(8)
+    mask = rng.standard_normal((1, 1, queries, 40)).astype(dtype)
+    mask[:, :, -1] = np.finfo(dtype).min
+    mine, other = both([rng.standard_normal((1, 2, n, 8)) for n in (queries, 40, 40)], dtype)
+    theirs = torch.nn.functional.scaled_dot_product_attention(*other, attn_mask=torch.tensor(mask))
+    close(F.scaled_dot_product_attention(*mine, corten.tensor(mask)), theirs, dtype)
+
+
 @pytest.mark.parametrize("groups", [(6, 2), (4, 1)])
 def test_groups_of_heads_share_keys(groups: tuple[int, int]) -> None:
     heads, shared = groups

@@ -101,7 +101,8 @@ class RNNBase(Module):
         given = () if hx is None else tuple(hx) if lstm else (hx,)
         widths = (self.proj_size or self.hidden_size, self.hidden_size)[: 2 if lstm else 1]
         if hx is None:
-            given = tuple(core.zeros((self.num_layers * ends, batch, w), dtype=x.dtype) for w in widths)
+            zeros = {w: core.zeros((batch, w), dtype=x.dtype) for w in widths}  # of every layer and direction
+            zero = tuple(zeros[w] for w in widths)
         else:
             given = tuple(s.unsqueeze(1) for s in given) if single else given
             for s, w in zip(given, widths, strict=True):
@@ -114,7 +115,7 @@ class RNNBase(Module):
             outs = []
             for d, end in enumerate(self._ends(layer)):
                 gx = F.linear(x, getattr(self, "weight_ih" + end), getattr(self, "bias_ih" + end) if self.bias else None)
-                state = tuple(s[layer * ends + d] for s in given)
+                state = zero if hx is None else tuple(s[layer * ends + d] for s in given)
                 out, after = self._scan(gx, end, state, sizes, d == 1)
                 outs.append(out)
                 last.append(after)
