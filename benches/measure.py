@@ -33,6 +33,7 @@ import numpy as np
 HERE = Path(__file__).parent
 OURS = "corten"
 SETTLE = 0.01  # seconds between two turns: longer than an OpenMP pool spins after its last region
+LONGEST = 0.2  # and at most: OpenBLAS spins for 0.11 s, on the core that the next side needs
 
 
 @dataclass
@@ -138,10 +139,27 @@ def plain(value: Any) -> Any:
 # ---- one side
 
 
+def settle(process: int) -> None:
+    """Wait until no other thread of a process runs: a pool of threads spins for a while after its last region."""
+    end, me, tasks = time.monotonic() + LONGEST, str(threading.get_native_id()), Path(f"/proc/{process}/task")
+    time.sleep(SETTLE if tasks.exists() else LONGEST)
+    while time.monotonic() < end and any(runs(task) for task in tasks.glob("*") if task.name != me):
+        time.sleep(SETTLE / 5)
+
+
+def runs(task: Path) -> bool:
+    """Whether a thread of the system is on a core or waits for one."""
+    try:
+        return (task / "stat").read_text().rpartition(") ")[2].startswith("R")
+    except OSError:  # it has ended
+        return False
+
+
 class Side:
     """A side of a row, set up and ready to be timed."""
 
     def __init__(self, setup: Callable[[], Callable[[], Any]]) -> None:
+        self.pid = os.getpid()
         self.run = setup()
         self.repeat = 1
 
@@ -216,6 +234,7 @@ class RemoteSide:
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, module), daemon=True)
         self.process.start()
+        self.pid = self.process.pid or 0
 
     def ask(self, *message: Any) -> Any:
         """Have the other end do something and wait for its answer."""
@@ -278,11 +297,12 @@ def measure(pool: Pool, row: Row, ceilings: dict[str, float], quick: bool = Fals
         side.prepare(row.seconds / 2 if quick else row.seconds)
     for side in sides.values():
         side.turn()
+        settle(side.pid)
     times: dict[str, list[float]] = {label: [] for label in sides}
     for _ in range(min(3, row.pairs) if quick else row.pairs):
         for label, side in sides.items():
-            time.sleep(SETTLE)
             times[label].append(side.turn() / row.calls)
+            settle(side.pid)
     rounds = list(zip(*(t for label, t in times.items() if label != OURS), strict=True))
     ratios = [min(theirs) / ours for ours, theirs in zip(times[OURS], rounds, strict=True)]
     peers = {label: statistics.median(t) for label, t in times.items() if label != OURS}
