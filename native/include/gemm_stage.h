@@ -2,9 +2,8 @@
  *
  *   for j0, k0:  B (KB, NC);  for i0:  A (MB, KB);  pack what is new;  C (MB, NC) += A @ B in chunks of MC rows
  *
- * All workers pack, then all multiply, so every element is packed once.  Where a packed block of all rows of A leaves
- * room in the second-level cache, only A is packed beforehand, and every worker packs its own columns of B as it comes
- * to them.
+ * All workers pack, then all multiply, so every element is packed once.  Where all of A leaves room in the second-level
+ * cache, only A is packed beforehand, and every worker packs its own columns of B as it comes to them.
  */
 #ifndef CORTEN_GEMM_STAGE_H
 #define CORTEN_GEMM_STAGE_H
@@ -143,9 +142,9 @@ static int64_t k_block(int64_t K, int64_t most) {
 /* Rows of A that are packed at a time. */
 static int64_t m_block(int64_t M) { return ceil_div(M, ceil_div(M, MB)); }
 
-/* Whether a block of all rows of A stays in the second-level cache: then every worker packs its own columns of B as it
- * comes to them, and nobody reads them again. */
-static int owns_columns(int64_t M, int64_t K) { return M * k_block(K, KB) * (int64_t)sizeof(real) <= OWN_BYTES; }
+/* Whether all of A stays in the second-level cache: then every worker packs its own columns of B as it comes to them,
+ * and nobody reads them again. */
+static int owns_columns(int64_t M, int64_t K) { return K <= KB && M * K * (int64_t)sizeof(real) <= OWN_BYTES; }
 
 static int64_t strip_of(int64_t N, int64_t kb) {
     return i64_min(round_up(N, GEMM_NR), i64_max(1, STRIP_BYTES / (kb * GEMM_NR * (int64_t)sizeof(real))) * GEMM_NR);
