@@ -33,6 +33,7 @@ import numpy as np
 HERE = Path(__file__).parent
 OURS = "corten"
 SETTLE = 0.01  # seconds between two turns: longer than an OpenMP pool spins after its last region
+LONGEST = 0.2  # and at most: OpenBLAS spins for 0.11 s, on the core that the next side needs
 
 
 @dataclass
@@ -138,10 +139,27 @@ def plain(value: Any) -> Any:
 # ---- one side
 
 
+def settle(process: int) -> None:
+    """Wait until no other thread of a process runs: a pool of threads spins for a while after its last region."""
+    end, me, tasks = time.monotonic() + LONGEST, str(threading.get_native_id()), Path(f"/proc/{process}/task")
+    time.sleep(SETTLE if tasks.exists() else LONGEST)
+    while time.monotonic() < end and any(runs(task) for task in tasks.glob("*") if task.name != me):
+        time.sleep(SETTLE / 5)
+
+
+def runs(task: Path) -> bool:
+    """Whether a thread of the system is on a core or waits for one."""
+    try:
+        return (task / "stat").read_text().rpartition(") ")[2].startswith("R")
+    except OSError:  # it has ended
+        return False
+
+
 class Side:
     """A side of a row, set up and ready to be timed."""
 
     def __init__(self, setup: Callable[[], Callable[[], Any]]) -> None:
+        self.pid = os.getpid()
         self.run = setup()
         self.repeat = 1
 
@@ -216,6 +234,7 @@ class RemoteSide:
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, module), daemon=True)
         self.process.start()
+        self.pid = self.process.pid or 0
 
     def ask(self, *message: Any) -> Any:
         """Have the other end do something and wait for its answer."""
@@ -278,11 +297,22 @@ def measure(pool: Pool, row: Row, ceilings: dict[str, float], quick: bool = Fals
         side.prepare(row.seconds / 2 if quick else row.seconds)
     for side in sides.values():
         side.turn()
+        settle(side.pid)
     times: dict[str, list[float]] = {label: [] for label in sides}
-    for _ in range(min(3, row.pairs) if quick else row.pairs):
+    wanted = min(3, row.pairs) if quick else row.pairs
+    again = wanted  # how often a turn may be taken again because the cores were not apart
+    apart = cores_apart(ceilings)
+    while len(times[OURS]) < wanted:
+        turn = {}
         for label, side in sides.items():
-            time.sleep(SETTLE)
-            times[label].append(side.turn() / row.calls)
+            turn[label] = side.turn() / row.calls
+            settle(side.pid)
+        before, apart = apart, cores_apart(ceilings)
+        if again > 0 and not (before and apart):
+            again -= 1
+            continue
+        for label, took in turn.items():
+            times[label].append(took)
     rounds = list(zip(*(t for label, t in times.items() if label != OURS), strict=True))
     ratios = [min(theirs) / ours for ours, theirs in zip(times[OURS], rounds, strict=True)]
     peers = {label: statistics.median(t) for label, t in times.items() if label != OURS}
@@ -305,27 +335,50 @@ def share_of(row: Row, seconds: float, ceilings: dict[str, float]) -> str:
 # ---- the machine
 
 
-def measure_ceilings(seconds: float = 0.1) -> dict[str, float]:
-    """FMA rates (flop/s, all cores and one) and the STREAM triad (byte/s, all cores); empty without a C compiler."""
+@functools.cache
+def ceilings_library() -> ctypes.CDLL | None:
+    """``ceilings.c`` compiled for this machine; None without a C compiler."""
     compiler = shlex.split(os.environ.get("CC") or "cc")  # CC may be "ccache gcc"
     if shutil.which(compiler[0]) is None:
-        return {}
+        return None
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder, "ceilings.so")
         subprocess.run([*compiler, "-O3", "-march=native", "-mprefer-vector-width=512", "-ffp-contract=fast", "-shared",
                         "-fPIC", "-w", str(HERE / "ceilings.c"), "-o", str(library)], check=True)  # fmt: skip
-        c = ctypes.CDLL(str(library))
+        return ctypes.CDLL(str(library))
+
+
+def core_count() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def fma_rate(run: Any, seconds: float) -> float:
+    """Flop/s of one of the functions of ``ceilings.c``, over about so many seconds."""
+    run.restype, run.argtypes = ctypes.c_double, [ctypes.c_long, ctypes.c_void_p]
+    flops = ctypes.c_double()
+    took = run(int(seconds * 1e8), ctypes.byref(flops))
+    return flops.value / took
+
+
+def cores_apart(ceilings: dict[str, float]) -> bool:
+    """Whether all cores run at their own speed at once. Those of a virtual machine may be halves of one core for a while,
+    without a trace in the time that counts as stolen: then two threads are as fast as one."""
+    c, alone = ceilings_library(), ceilings.get("peak_f32_one_core", 0.0)
+    if c is None or not alone:
+        return True
+    return min(_at_once(functools.partial(fma_rate, c.peak_f32, 0.01), core_count())) > 0.65 * alone
+
+
+def measure_ceilings(seconds: float = 0.1) -> dict[str, float]:
+    """FMA rates (flop/s, all cores and one) and the STREAM triad (byte/s, all cores); empty without a C compiler."""
+    c = ceilings_library()
+    if c is None:
+        return {}
     found = {}
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = core_count()
     for name in ("peak_f32", "peak_f64"):
-        run = getattr(c, name)
-        run.restype, run.argtypes = ctypes.c_double, [ctypes.c_long, ctypes.c_void_p]
-
-        def rate(run: Any = run) -> float:
-            flops = ctypes.c_double()
-            took = run(int(seconds * 1e8), ctypes.byref(flops))
-            return flops.value / took
-
+        rate = functools.partial(fma_rate, getattr(c, name), seconds)
         found[f"{name}_one_core"] = max(rate() for _ in range(3))
         found[name] = max(sum(_at_once(rate, cores)) for _ in range(3))
     c.triad.restype = ctypes.c_double

@@ -223,6 +223,7 @@ static const tile_function tile_table[3][GEMM_MR][GEMM_NV] = {TILE_TABLE(0), TIL
 /* Four lanes, for transposing blocks of 4 x 4. */
 typedef real quad __attribute__((vector_size(4 * sizeof(real))));
 typedef real quad_unaligned __attribute__((vector_size(4 * sizeof(real)), aligned(sizeof(real)), may_alias));
+typedef real pair_unaligned __attribute__((vector_size(2 * sizeof(real)), aligned(sizeof(real)), may_alias));
 
 /* Gather one panel: dst[k * width + i] = src[i * s_i + k * s_k] for i < count, zero for count <= i < width. */
 static void pack_panel(int64_t width, int64_t count, int64_t kc, const real *src, int64_t s_i, int64_t s_k, real *dst) {
@@ -255,6 +256,20 @@ static void pack_panel(int64_t width, int64_t count, int64_t kc, const real *src
                     *(quad_unaligned *)(d + 3 * width) = __builtin_shufflevector(t1, t3, 2, 3, 6, 7);
                 }
                 for (; k < kc; k++, d += width) d[0] = s0[k], d[1] = s1[k], d[2] = s2[k], d[3] = s3[k];
+            }
+        if (s_k == 1)
+            for (; i + 2 <= count; i += 2) {
+                const real *s0 = src + i * s_i, *s1 = s0 + s_i;
+                real *d = dst + i;
+                int64_t k = 0;
+                for (; k + 4 <= kc; k += 4, d += 4 * width) {
+                    quad r0 = *(const quad_unaligned *)(s0 + k), r1 = *(const quad_unaligned *)(s1 + k);
+                    *(pair_unaligned *)(d) = __builtin_shufflevector(r0, r1, 0, 4);
+                    *(pair_unaligned *)(d + width) = __builtin_shufflevector(r0, r1, 1, 5);
+                    *(pair_unaligned *)(d + 2 * width) = __builtin_shufflevector(r0, r1, 2, 6);
+                    *(pair_unaligned *)(d + 3 * width) = __builtin_shufflevector(r0, r1, 3, 7);
+                }
+                for (; k < kc; k++, d += width) d[0] = s0[k], d[1] = s1[k];
             }
         for (; i < count; i++)
             for (int64_t k = 0; k < kc; k++) dst[k * width + i] = src[i * s_i + k * s_k];

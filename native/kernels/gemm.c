@@ -5,62 +5,23 @@
  *   one row or column    gemm_vector.h; every element of the matrix is read once, as it lies
  *   few rows, A @ B^T    gemm_vector.h; dot products of rows
  *   small                tiles straight from A and B
- *   B transposed         B is packed, A is read as it lies
- *   large                Goto's blocks: B (KC, NC) packed once for all, A (MC, KC) packed by whoever works on it
+ *   few rows, large B    the same, B a few of its rows at a time
+ *   B transposed         gemm_stage.h; B is packed, A is read as it lies
+ *   large                gemm_stage.h; blocks of A and B are packed
  *   few outputs, long K  K is cut, parts are summed in order
  *
  * Floor: 2 MNK flops at VL * 2 a cycle and FMA unit.
  */
 #include "../include/gemm.h"
 
-#include "../include/gemm_tile.h"
+#include "../include/gemm_product.h"
+#include "../include/gemm_stage.h"
 #include "../include/gemm_vector.h"
-#include "../include/par.h"
 
-#define KC 512                                   /* a panel of A (MR, KC) stays in the first-level cache */
-#define MC ((CT_REAL_DOUBLE ? 8 : 16) * GEMM_MR) /* a block of A (MC, KC) is less than half of the second */
-#define NC 2048                                  /* a block of B (KC, NC) is some megabytes of the third */
-#define GRAIN 6000.0                             /* nanoseconds of work that are worth a chunk */
-#define SPEED (VL * 7.0)                         /* flops a nanosecond, roughly */
+#define KC 512                 /* of K at a time */
+#define FEW_ROWS (4 * GEMM_MR) /* of A, that a large B streams past */
 #define MAX_SPLIT 16
 #define DIRECT_BYTES (CT_REAL_DOUBLE ? 1600000 : 800000)
-
-typedef struct {
-    int64_t M, N, K;
-    real alpha;
-    const real *A;
-    int64_t a_row, a_col;
-    const real *B;
-    int64_t b_row, b_col;
-    real beta;
-    real *C;
-    int64_t c_row;
-    const gemm_epilogue *epilogue;
-    real *work;
-    int serial;
-} product;
-
-static void spread(const product *p, int64_t chunks, par_body body, void *ctx) {
-    if (p->serial || chunks <= 1)
-        for (int64_t c = 0; c < chunks; c++) body(ctx, c);
-    else par_for(chunks, body, ctx);
-}
-
-static double cost(int64_t M, int64_t N, int64_t K) { return 2.0 * (double)M * (double)N * (double)K / SPEED; }
-
-/* How the tile at (i, j) ends when its products of this block of K are the first or the last. */
-CT_INLINE tile_end end_of(const product *p, int64_t i, int64_t j, int first, int last) {
-    tile_end e = {p->alpha, first ? p->beta : 1, NULL, NULL, CT_ACT_NONE, 0};
-    if (last && p->epilogue) {
-        if (p->epilogue->bias) {
-            if (p->epilogue->bias_rows) e.row_bias = p->epilogue->bias + i;
-            else e.col_bias = p->epilogue->bias + j;
-        }
-        e.activation = p->epilogue->activation;
-    }
-    if (e.alpha == 1 && !e.row_bias && !e.col_bias && !e.activation) e.plain = e.beta == 0 ? 1 : e.beta == 1 ? 2 : 0;
-    return e;
-}
 
 /* out[i * step] = the end of element i of row `row` (or of column `row` when `down`), whose product is y[i]. */
 static void finish_line(const product *p, int64_t row, int64_t i0, int64_t n, const real *y, real *out, int64_t step,
@@ -141,127 +102,6 @@ static void direct(const product *p) {
     grid g = grid_of(p, ns / GRAIN);
     if (g.down * g.across == 1) direct_block(p, 0, p->M, 0, p->N);
     else spread(p, g.down * g.across, direct_chunk, &g);
-}
-
-/* ---- packed ---- */
-
-typedef struct {
-    const product *p;
-    int64_t j0, nc, k0, kc;
-    int first, last, pack_a;
-    int64_t blocks, across; /* chunks along M and N */
-    int64_t pack_chunks;
-    real *b, *a; /* packed: B of this block, A of each worker */
-} stage;
-
-/* Panels of a B whose rows are contiguous: a few rows serve all panels before the next few. */
-#define FEW 8
-static void pack_rows(int64_t n, int64_t kc, const real *B, int64_t b_row, real *packed) {
-    const int64_t whole = n / GEMM_NR * GEMM_NR;
-    for (int64_t k0 = 0; k0 < kc; k0 += FEW) {
-        const int64_t k1 = i64_min(kc, k0 + FEW);
-        for (int64_t j = 0; j < whole; j += GEMM_NR)
-            for (int64_t k = k0; k < k1; k++)
-                for (int64_t v = 0; v < GEMM_NR; v += VL)
-                    v_store(packed + j * kc + k * GEMM_NR + v, v_load(B + k * b_row + j + v));
-    }
-    if (whole < n) pack_panel(GEMM_NR, n - whole, kc, B + whole, 1, b_row, packed + whole * kc);
-}
-
-static void pack_b_chunk(void *ctx, int64_t chunk) {
-    const stage *s = ctx;
-    const product *p = s->p;
-    const par_range r = par_chunk(s->nc, s->pack_chunks, chunk, GEMM_NR);
-    if (p->b_col == 1) {
-        pack_rows(r.end - r.begin, s->kc, p->B + s->k0 * p->b_row + s->j0 + r.begin, p->b_row, s->b + r.begin * s->kc);
-        return;
-    }
-    for (int64_t j = r.begin; j < r.end; j += GEMM_NR)
-        pack_panel(GEMM_NR, i64_min(GEMM_NR, s->nc - j), s->kc, p->B + s->k0 * p->b_row + (s->j0 + j) * p->b_col,
-                   p->b_col, p->b_row, s->b + j * s->kc);
-}
-
-/* All tiles of a transposed A: row k of `A` holds column k of every tile.  Rows lie far apart, so a few of them serve
- * all tiles before the next few, which are asked for ahead.  A whole vector writes beyond its tile's column into the
- * next one, which is written later. */
-static void pack_across(int64_t m, int64_t tiles, int64_t kc, const real *A, int64_t a_k, real *packed) {
-    const int64_t room = round_up(GEMM_MR, VL);
-    for (int64_t k0 = 0; k0 < kc; k0 += FEW) {
-        const int64_t k1 = i64_min(kc, k0 + FEW);
-        for (int64_t k = k1; k < i64_min(kc, k1 + FEW); k++)
-            for (int64_t i = 0; i < m; i += 64 / (int64_t)sizeof(real)) CT_PREFETCH(A + k * a_k + i);
-        for (int64_t t = 0; t < tiles; t++) {
-            const int64_t i = m * t / tiles, n = m * (t + 1) / tiles - i;
-            const int64_t whole = i + room <= m ? i64_min(k1, kc - 1) : k0;
-            const real *from = A + i;
-            real *to = packed + t * GEMM_MR * kc;
-            for (int64_t k = k0; k < whole; k++)
-                for (int64_t v = 0; v < room; v += VL) v_store(to + k * GEMM_MR + v, v_load(from + k * a_k + v));
-            for (int64_t k = whole; k < k1; k++)
-                for (int64_t j = 0; j < n; j++) to[k * GEMM_MR + j] = from[k * a_k + j];
-        }
-    }
-}
-
-/* A block of rows times the packed block of B. */
-static void packed_chunk(void *ctx, int64_t chunk) {
-    const stage *s = ctx;
-    const product *p = s->p;
-    const par_range rows = par_chunk(p->M, s->blocks, chunk / s->across, 1);
-    const par_range cols = par_chunk(s->nc, s->across, chunk % s->across, GEMM_NR);
-    const int64_t m = rows.end - rows.begin, kc = s->kc, tiles = ceil_div(m, GEMM_MR);
-    if (m <= 0 || cols.begin >= cols.end) return;
-    const real *A = p->A + rows.begin * p->a_row + s->k0 * p->a_col;
-    real *packed = s->a + (p->serial ? 0 : ct_par_worker()) * (MC * KC);
-    if (s->pack_a && p->a_row == 1) pack_across(m, tiles, kc, A, p->a_col, packed);
-    else if (s->pack_a)
-        for (int64_t t = 0; t < tiles; t++) {
-            const int64_t i = m * t / tiles, n = m * (t + 1) / tiles - i;
-            pack_panel(GEMM_MR, n, kc, A + i * p->a_row, p->a_row, p->a_col, packed + t * GEMM_MR * kc);
-        }
-    for (int64_t j = cols.begin; j < cols.end; j += GEMM_NR) {
-        const int64_t columns = i64_min(GEMM_NR, s->nc - j), nv = ceil_div(columns, VL);
-        const tile_function *row = tile_table[s->pack_a ? TILE_PACKED : TILE_ANY][0] + (nv - 1);
-        const real *b = s->b + j * kc;
-        for (int64_t t = 0; t < tiles; t++) {
-            const int64_t i = m * t / tiles, n = m * (t + 1) / tiles - i;
-            const tile_end e = end_of(p, rows.begin + i, s->j0 + j, s->first, s->last);
-            row[(n - 1) * GEMM_NV](kc, s->pack_a ? packed + t * GEMM_MR * kc : A + i * p->a_row, p->a_row, p->a_col, b,
-                                   GEMM_NR, columns, p->C + (rows.begin + i) * p->c_row + s->j0 + j, p->c_row, &e);
-        }
-    }
-}
-
-static int64_t k_block(int64_t K) {
-    if (K <= 0) return 1;
-    return i64_min(K, round_up(ceil_div(K, ceil_div(K, KC)), 4));
-}
-
-static void packed(const product *p, int pack_a) {
-    stage s = {.p = p, .pack_a = pack_a, .b = p->work};
-    const int64_t kb = k_block(p->K), nb = i64_min(round_up(p->N, GEMM_NR), NC);
-    s.a = p->work + kb * nb;
-    for (s.j0 = 0; s.j0 < p->N; s.j0 += nb) {
-        s.nc = i64_min(nb, p->N - s.j0);
-        const double ns = cost(p->M, s.nc, i64_min(kb, p->K));
-        s.blocks = ceil_div(p->M, MC);
-        s.across = 1;
-        if (ns > 2 * GRAIN) { /* more, smaller blocks of rows, then fewer columns, for more threads */
-            int64_t wanted = ns / GRAIN > 32 ? 32 : (int64_t)(ns / GRAIN);
-            s.blocks = i64_max(s.blocks, i64_min(wanted, ceil_div(p->M, 4 * GEMM_MR)));
-            if (s.blocks > 1) s.blocks = round_up(s.blocks, s.blocks < 8 ? 2 : 4);
-            if (s.blocks < 4) s.across = i64_min(ceil_div(wanted, s.blocks), ceil_div(s.nc, 2 * GEMM_NR));
-        }
-        for (s.k0 = 0; s.k0 < p->K; s.k0 += kb) {
-            s.kc = i64_min(kb, p->K - s.k0);
-            s.first = s.k0 == 0, s.last = s.k0 + s.kc >= p->K;
-            const double pack_ns = (double)(s.kc * s.nc) * 0.3;
-            s.pack_chunks =
-                pack_ns > GRAIN ? i64_min(32, i64_min((int64_t)(2 * pack_ns / GRAIN), ceil_div(s.nc, GEMM_NR))) : 1;
-            spread(p, s.pack_chunks, pack_b_chunk, &s);
-            spread(p, s.blocks * s.across, packed_chunk, &s);
-        }
-    }
 }
 
 /* ---- one row, one column, few rows ---- */
@@ -377,14 +217,17 @@ static int64_t splits_of(int64_t M, int64_t N, int64_t K) {
 }
 
 static int needs_packing(int64_t M, int64_t N, int64_t K) {
-    return (M * K + K * N) * (int64_t)sizeof(real) > DIRECT_BYTES && M > GEMM_MR && K > 16;
+    return (M * K + K * N) * (int64_t)sizeof(real) > DIRECT_BYTES && K > 16;
 }
 
 static int64_t work_plain(int64_t M, int64_t N, int64_t K, int64_t workers) {
     /* a line, where its matrix has a unit stride; the sizes do not tell, so there is room for either way */
     const int64_t line = M == 1 || N == 1 ? round_up(i64_max(M, N), 16) + round_up(K, 16) : 0;
-    const int64_t b = i64_min(round_up(K, 4), KC) * i64_min(round_up(N, GEMM_NR), NC); /* k_block(K) is at most this */
-    const int64_t blocks = b + (needs_packing(M, N, K) || M > 4 * GEMM_MR ? workers * MC * KC : 0);
+    /* B, then A, of a block of K; of a part of K, which may be shorter and need not keep a strip of B for a worker */
+    const int64_t kb = i64_min(round_up(K, 4), KB), n = round_up(N, GEMM_NR);
+    const int64_t strip = i64_min(kb * n, i64_max(STRIP_BYTES / (int64_t)sizeof(real), kb * GEMM_NR));
+    const int64_t a = needs_packing(M, N, K) || M > 4 * GEMM_MR ? round_up(m_block(M), GEMM_MR) * kb : 0;
+    const int64_t blocks = i64_max(kb * i64_min(n, NC), workers * strip) + a;
     return i64_max(line, blocks) * (int64_t)sizeof(real);
 }
 
@@ -435,6 +278,7 @@ static void choose(const product *p) {
     }
     const int large = needs_packing(M, N, K);
     if ((unit && !large && !crowded(p)) || K == 0) direct(p);
+    else if (unit && large && M <= FEW_ROWS) stream(p);
     else packed(p, packs_a(p, large));
 }
 
@@ -548,7 +392,7 @@ static void gemm_batch(int64_t count, int64_t M, int64_t N, int64_t K, real alph
 static int64_t packed_bytes(int64_t M, int64_t K) { return ceil_div(M, GEMM_MR) * GEMM_MR * K * (int64_t)sizeof(real); }
 
 static void pack_a(int64_t M, int64_t K, const real *A, int64_t a_row, int64_t a_col, real *packed) {
-    const int64_t tiles = ceil_div(M, GEMM_MR), kb = k_block(K);
+    const int64_t tiles = ceil_div(M, GEMM_MR), kb = k_block(K, KC);
     for (int64_t k0 = 0; k0 < K; k0 += kb) {
         const int64_t kc = i64_min(kb, K - k0);
         for (int64_t t = 0; t < tiles; t++) {
@@ -560,13 +404,13 @@ static void pack_a(int64_t M, int64_t K, const real *A, int64_t a_row, int64_t a
 }
 
 static int64_t gemm_work_packed(int64_t M CT_UNUSED, int64_t N, int64_t K) {
-    return k_block(K) * i64_min(round_up(N, GEMM_NR), PANELS * GEMM_NR) * (int64_t)sizeof(real);
+    return k_block(K, KC) * i64_min(round_up(N, GEMM_NR), PANELS * GEMM_NR) * (int64_t)sizeof(real);
 }
 
 static void gemm_packed(int64_t M, int64_t N, int64_t K, const real *packed, gemm_pack_b pack_b, const void *ctx,
                         int64_t j0, real beta, real *C, int64_t c_row, const gemm_epilogue *epilogue, void *work) {
     const product p = {.M = M, .N = N, .K = K, .alpha = 1, .beta = beta, .C = C, .c_row = c_row, .epilogue = epilogue};
-    const int64_t tiles = ceil_div(M, GEMM_MR), kb = k_block(K);
+    const int64_t tiles = ceil_div(M, GEMM_MR), kb = k_block(K, KC);
     for (int64_t j = 0; j < N; j += PANELS * GEMM_NR) {
         const int64_t end = i64_min(N, j + PANELS * GEMM_NR);
         for (int64_t k0 = 0; k0 == 0 || k0 < K; k0 += kb) {

@@ -9,6 +9,7 @@ from corten._core import native
 SHAPES = ([(n, n, n) for n in range(1, 70)] + [(1, 64, 784), (64, 1, 784), (64, 784, 1), (1, 1, 20000), (5, 3, 30000),
           (1, 5000, 700), (5000, 1, 700), (300, 310, 290), (513, 257, 700), (200, 2100, 40), (2100, 30, 30), (3, 700, 900),
           (40, 100, 5000), (16, 16, 9000), (256, 256, 256), (97, 70, 200), (33, 64, 784),
+          (8, 512, 500), (3, 900, 300), (64, 3000, 64), (40, 600, 1100), (200, 2100, 400), (2100, 300, 40),
           (7, 3, 0), (0, 3, 3), (1, 9, 0), (33, 1, 2)])  # fmt: skip
 
 
@@ -31,9 +32,10 @@ def test_every_shape_class(dtype, ta, tb):
             scale = np.abs(a).astype("float64") @ np.abs(b).astype("float64") + 1e-300
             native.set_num_threads(1)
             one = corten.matmul(stored(a, ta), stored(b, tb)).numpy()
-            native.set_num_threads(2)
-            two = corten.matmul(stored(a, ta), stored(b, tb)).numpy()
-            assert np.array_equal(one, two), (m, n, k)
+            for threads in (2,) if m == n else (2, 3, 4):
+                native.set_num_threads(threads)
+                several = corten.matmul(stored(a, ta), stored(b, tb)).numpy()
+                assert np.array_equal(one, several), (m, n, k, threads)
             if m * n:
                 assert (np.abs(one - exact) / scale).max() < (3e-6 if dtype == "float32" else 1e-14), (m, n, k)
     finally:
