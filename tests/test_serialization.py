@@ -88,6 +88,12 @@ def test_a_whole_network_comes_back(tmp_path: Path) -> None:
     corten.save({"net": net, "epoch": 3}, tmp_path / "net")
     with pytest.raises(RuntimeError, match="weights_only=False"):
         corten.load(tmp_path / "net")
+    needed = [Twice, *(getattr(corten.nn, n) for n in ("Linear", "Sequential", "BatchNorm1d", "Dropout"))]
+    with pytest.raises(RuntimeError, match="functional:relu"), corten.serialization.safe_globals(needed):
+        corten.load(tmp_path / "net")
+    with corten.serialization.safe_globals([*needed, corten.nn.functional.relu]):
+        assert type(corten.load(tmp_path / "net")["net"]) is Twice
+    assert corten.serialization.get_safe_globals() == []
     back = corten.load(tmp_path / "net", weights_only=False)["net"]
     assert type(back) is Twice and not back.training and repr(back) == repr(net)
     assert back.first is back.again and back.tied.weight is back.first.weight

@@ -18,6 +18,14 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 from torch_signatures import differences  # noqa: E402
 
+#: public scripts that were run unmodified by hand, until they ended or for some seconds of training
+SCRIPTS = """**Public scripts** that were run unmodified by hand (`python -m corten.compat.torch`), to their end or for some seconds of training: of
+PyTorch's own examples mnist, mnist_rnn, mnist_hogwild, mnist_forward_forward, regression, vae, siamese_network, time_sequence_prediction,
+word_language_model, dcgan, imagenet with its dummy data; nanoGPT (training and sampling), minGPT (adder, chargpt), makemore (all six models);
+the basic, intermediate and GAN, VAE and language parts of yunjey/pytorch-tutorial; the tutorials of MorvanZhou, hunkim, jcjohnson and
+graykode; fifteen of eriklindernoren's GANs; the networks of kuangliu/pytorch-cifar; eighteen of lucidrains' vision transformers; the GPT
+chapters of rasbt/LLMs-from-scratch. Those of them that fail here fail with today's PyTorch too, or want a package or a download."""
+
 PAGE = Path(__file__).parents[1] / "docs" / "pytorch.md"
 
 #: section, PyTorch's module (or class), Corten's, a pattern for the names (None: all public ones)
@@ -96,7 +104,7 @@ DIFFERS = {
     "func.functionalize": "the function itself",
     "amp.autocast": "computes in float32",
     "compile": "the function itself",
-    "save": "safetensors and JSON: tensors, numbers, containers, and networks by the names of their classes; other objects raise",
+    "save": "safetensors and JSON: tensors, numbers, containers, networks by the names of their classes; others raise",
     "load": "reads that format, never a pickle",
 }
 
@@ -187,6 +195,7 @@ def page() -> str:
              f"**{alike} of the {len(compared)} present ones whose parameters can be read take PyTorch's parameters with its defaults: "
              f"{100 * alike / len(compared):.1f} %.** Of the others present, PyTorch's or Corten's do not say what they take, or they are "
              "attributes. Left aside are `layout`, `pin_memory`, `memory_format`, `non_blocking`, `names` and `out_dtype`.", "",
+             SCRIPTS.replace("\n", " "), "",
              "| section | names | present | same parameters | differ | absent |", "| --- | ---: | ---: | ---: | ---: | ---: |"]  # fmt: skip
     for title, rows in found:
         absent = sum(s == "absent" for _, s in rows)

@@ -17,6 +17,8 @@ import json
 import math
 import os
 from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -234,6 +236,35 @@ def read_safetensors(f: str | os.PathLike[str] | IO[bytes]) -> tuple[dict[str, T
     return tensors, metadata
 
 
+_safe: list[Any] = []
+
+
+def add_safe_globals(safe_globals: Sequence[Any]) -> None:
+    """Let :func:`load` build networks of these classes (and with these functions) from now on, whatever ``weights_only``."""
+    _safe.extend(safe_globals)
+
+
+def get_safe_globals() -> list[Any]:
+    """What :func:`add_safe_globals` was told."""
+    return list(_safe)
+
+
+def clear_safe_globals() -> None:
+    """Forget what :func:`add_safe_globals` was told."""
+    _safe.clear()
+
+
+@contextmanager
+def safe_globals(safe_globals: Sequence[Any]) -> Iterator[None]:
+    """:func:`add_safe_globals` within a block."""
+    before = get_safe_globals()
+    add_safe_globals(safe_globals)
+    try:
+        yield
+    finally:
+        _safe[:] = before
+
+
 class NetworkError(RuntimeError):
     """A file holds a whole network, which is not to be built, or cannot be."""
 
@@ -289,19 +320,24 @@ class _Reader:
 
     def named(self, path: str) -> Any:
         if not self.trusted:
-            raise NetworkError(f"a whole network is in it, of {path}; weights_only=False imports what it names and builds it")
+            for one in _safe:
+                if path == f"{one.__module__}:{one.__qualname__}":
+                    return one
+            raise NetworkError(f"a whole network is in it, of {path}; weights_only=False imports what it names and builds it, "
+                               "add_safe_globals([...]) allows single classes")  # fmt: skip
         found = _named(path)
         if found is None:
             raise NetworkError(f"there is no {path} here: define or import it first")
         return found
 
     def network(self, number: int, node: dict[str, Any], depth: int) -> Any:
+        made: Any
         if number in self.networks:
             return self.networks[number]
         cls = self.named(node["class"])
         if not (isinstance(cls, type) and issubclass(cls, core.ModuleBase)):
             raise NetworkError(f"{node['class']} is no class of networks")
-        made = self.networks[number] = cls.__new__(cls)
+        made = self.networks[number] = cls.__new__(cls)  # type: ignore[call-overload]
         made.__setstate__({key: self.build(held, depth + 1) for key, held in node["state"].items()})
         return made
 

@@ -263,7 +263,7 @@ class DataLoader(Generic[T_co]):
             and type(self.batch_sampler) is BatchSampler
             and self.batch_sampler.sampler is self.sampler
             and hasattr(self.sampler, "index_tensor")
-            and len(self.sampler) <= WHOLE
+            and len(self.sampler) <= WHOLE  # type: ignore[arg-type]
             and self.worker_init_fn is None
             and self.multiprocessing_context is None
             and has_take(self.dataset)

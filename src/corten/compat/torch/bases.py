@@ -7,12 +7,13 @@ from itertools import repeat
 from typing import Any
 
 from corten.nn.conv import ConvBase as _ConvNd
+from corten.nn.linear import Linear as NonDynamicallyQuantizableLinear
 from corten.nn.loss import Loss as _Loss
 from corten.nn.loss import WeightedLoss as _WeightedLoss
 from corten.nn.normalization import BatchNorm as _BatchNorm
 from corten.nn.normalization import InstanceNorm as _InstanceNorm
 
-__all__ = ["_BatchNorm", "_ConvNd", "_InstanceNorm", "_Loss", "_WeightedLoss"]
+__all__ = ["NonDynamicallyQuantizableLinear", "_BatchNorm", "_ConvNd", "_InstanceNorm", "_Loss", "_WeightedLoss"]
 
 
 def _ntuple(n: int) -> Callable[[Any], tuple[Any, ...]]:

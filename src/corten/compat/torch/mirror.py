@@ -47,6 +47,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "torch.nn.modules.batchnorm": (f"{HERE}.bases", "corten.nn"),
     "torch.nn.modules.conv": (f"{HERE}.bases", "corten.nn"),
     "torch.nn.modules.instancenorm": (f"{HERE}.bases", "corten.nn"),
+    "torch.nn.modules.linear": (f"{HERE}.bases", "corten.nn"),
     "torch.nn.modules.loss": (f"{HERE}.bases", "corten.nn"),
     "torch.nn.modules.module": ("corten.nn.module", "corten.nn"),
     "torch.nn.modules.utils": (f"{HERE}.bases",),
@@ -69,6 +70,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "torch.optim.swa_utils": ("corten.optim.swa_utils",),
     "torch.profiler": (f"{HERE}.profiler",),
     "torch.random": (f"{HERE}.random",),
+    "torch.serialization": ("corten.serialization",),
     "torch.special": ("corten.special",),
     "torch.testing": (f"{HERE}.testing",),
     "torch.types": (f"{HERE}.root", "corten"),
@@ -101,7 +103,7 @@ for _name in ("normal", "bernoulli", "categorical", "uniform", "beta", "dirichle
               "multivariate_normal", "independent", "transformed_distribution", "transforms", "kl", "utils", "constraints",
               "distribution", "one_hot_categorical", "relaxed_categorical", "relaxed_bernoulli"):  # fmt: skip
     MODULES[f"torch.distributions.{_name}"] = ("corten.distributions",)
-for _name in ("activation", "container", "dropout", "linear", "normalization", "pooling", "rnn", "sparse", "transformer", "padding",
+for _name in ("activation", "container", "dropout", "normalization", "pooling", "rnn", "sparse", "transformer", "padding",
               "upsampling", "flatten", "distance"):  # fmt: skip
     MODULES[f"torch.nn.modules.{_name}"] = ("corten.nn",)
 for _name in ("sgd", "adam", "adamw", "rmsprop", "adagrad", "lbfgs"):
