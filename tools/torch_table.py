@@ -23,7 +23,7 @@ SCRIPTS = """**Public scripts** that were run unmodified by hand (`python -m cor
 seconds of training: of PyTorch's own examples mnist, mnist_rnn, mnist_hogwild, mnist_forward_forward, regression, vae, siamese_network,
 time_sequence_prediction, word_language_model, dcgan, imagenet with its dummy data; nanoGPT (training and sampling), minGPT (adder,
 chargpt), makemore (all six models); the basic, intermediate, GAN, VAE and language parts of yunjey/pytorch-tutorial; the tutorials of
-MorvanZhou, hunkim, jcjohnson and graykode; fourteen of eriklindernoren's GANs; the networks of kuangliu/pytorch-cifar; sixteen of
+MorvanZhou, hunkim, jcjohnson and graykode; thirteen of eriklindernoren's GANs; the networks of kuangliu/pytorch-cifar; sixteen of
 lucidrains' vision transformers; the GPT chapters of rasbt/LLMs-from-scratch. Some of these collections' scripts fail: they use what
 PyTorch has taken away (`loss.data[0]`, a class without a batch, weights changed between two passes backward), or want a package or a
 download."""
