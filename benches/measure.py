@@ -219,6 +219,8 @@ def _serve(pipe: Any, module: str) -> None:
                 side = None
                 gc.collect()
                 side = Side(rows_of(module)[name].sides[label])
+                gc.collect()
+                gc.freeze()  # what stands now is not looked at by the collection before every turn
                 pipe.send((None, None))
             else:
                 pipe.send((getattr(side, method)(*args), None))
