@@ -121,7 +121,12 @@ def write(store: dict[str, Any]) -> None:
 
 def save(store: dict[str, Any]) -> None:
     """Keep the results, and write the page."""
-    STORE.write_text(json.dumps(store, indent=1) + "\n")
+    parts = []
+    for key, value in store.items():
+        lines = value.items() if key in ("rows", "figures", "summaries") else ()
+        text = ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in lines)  # a line each
+        parts.append(f'"{key}": ' + (f"{{\n{text}\n}}" if lines else json.dumps(value)))
+    STORE.write_text("{\n" + ",\n".join(parts) + "\n}\n")
     write(store)
 
 
