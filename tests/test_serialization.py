@@ -60,6 +60,8 @@ def test_nothing_is_pickled(tmp_path: Path) -> None:
     for bad in (object(), lambda: 0, {1, 2}, corten.optim.SGD([corten.ones(1)])):
         with pytest.raises(TypeError):
             corten.save({"x": bad}, tmp_path / "x")
+    with pytest.raises(TypeError, match="got builtin_function_or_method"):  # beside a network as anywhere else
+        corten.save({"net": corten.nn.Linear(1, 1), "f": len}, tmp_path / "x")
     assert os.listdir(tmp_path) == []
 
 

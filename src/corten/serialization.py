@@ -54,6 +54,7 @@ class _Writer:
         self.tensors: dict[str, Tensor] = {}
         self.names: dict[tuple[Any, ...], str] = {}
         self.networks: dict[int, int] = {}
+        self.within = 0  # how many networks are being written
 
     def node(self, value: Any, depth: int = 0) -> Any:
         if depth > MOST_DEPTH:
@@ -87,7 +88,7 @@ class _Writer:
             return {"array": self.name(core.from_numpy(value))}
         if isinstance(value, core.ModuleBase):
             return self.network(value, depth)
-        if self.networks:  # what networks have for attributes beside the above
+        if self.within:  # what networks have for attributes beside the above
             if isinstance(value, core.device):
                 return {"device": str(value)}
             if isinstance(value, (set, frozenset)):
@@ -113,6 +114,7 @@ class _Writer:
         for key, held in state.items():
             if key.endswith("_hooks") and held:
                 raise TypeError(f"[save] got a {cls.__name__} with hooks, which cannot be saved; save its state_dict() instead")
+        self.within += 1
         try:
             nodes = {key: self.node(held, depth + 1) for key, held in state.items()}
         except TypeError as error:
@@ -120,6 +122,8 @@ class _Writer:
                 raise
             raise TypeError(f"[save] got a {cls.__name__} whose attributes cannot all be saved ({error}); save its "
                             "state_dict() instead") from None  # fmt: skip
+        finally:
+            self.within -= 1
         return {"network": number, "class": path, "state": nodes}
 
     def name(self, t: Any) -> str:
