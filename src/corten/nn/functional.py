@@ -9,6 +9,7 @@ from corten._core import core
 from corten.ops import activation as act
 from corten.ops import loss as losses
 from corten.ops.activation import log_softmax_op, softmax_op
+from corten.ops.composite import write_out
 from corten.ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d  # noqa: F401
 from corten.ops.loss import old_reduction, reduction_code
 from corten.ops.matmul import linear_activated, linear_op
@@ -203,7 +204,7 @@ def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out:
     """Divided by its p-norm along a dimension."""
     size = (input.abs() ** p).sum(dim, keepdim=True) ** (1 / p) if p != 2 else (input * input).sum(dim, keepdim=True).sqrt()
     made = input / clamp(size, min=eps)
-    return made if out is None else core.REGISTRY["write_out"]("normalize", out, made)
+    return made if out is None else write_out("normalize", out, made)
 
 
 # ---- dropout

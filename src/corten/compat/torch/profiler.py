@@ -5,6 +5,7 @@ Single ops are not counted: only what :class:`record_function` names.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable
 from enum import Enum
@@ -74,6 +75,7 @@ class record_function:  # noqa: N801
             part.seconds += took
 
     def __call__(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(fn)
         def run(*args: Any, **kwargs: Any) -> Any:
             with record_function(self.name):
                 return fn(*args, **kwargs)
