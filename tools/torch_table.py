@@ -24,8 +24,9 @@ seconds of training: of PyTorch's own examples mnist, mnist_rnn, mnist_hogwild, 
 time_sequence_prediction, word_language_model, dcgan, imagenet with its dummy data; nanoGPT (training and sampling), minGPT (adder,
 chargpt), makemore (all six models); the basic, intermediate, GAN, VAE and language parts of yunjey/pytorch-tutorial; the tutorials of
 MorvanZhou, hunkim, jcjohnson and graykode; thirteen of eriklindernoren's GANs; the networks of kuangliu/pytorch-cifar; sixteen of
-lucidrains' vision transformers; the GPT chapters of rasbt/LLMs-from-scratch. Some of these collections' scripts fail: they use what
-PyTorch has taken away (`loss.data[0]`, a class without a batch, weights changed between two passes backward), or want a package or a
+lucidrains' vision transformers; the GPT chapters of rasbt/LLMs-from-scratch. Where a download or a tokenizer was not to be had, another text or a
+tokenizer of bytes stood in. Some of these collections' scripts fail: they use what
+PyTorch has taken away (`loss.data[0]`, `iterator.next()`, a class without a batch, weights changed between two passes backward), or want a package or a
 download."""
 
 PAGE = Path(__file__).parents[1] / "docs" / "pytorch.md"
