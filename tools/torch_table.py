@@ -19,15 +19,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 from torch_signatures import differences  # noqa: E402
 
 #: public scripts that were run unmodified by hand, until they ended or for some seconds of training
-SCRIPTS = """**Public scripts** that were run unmodified by hand (`python -m corten.compat.torch`), to their end or for some
-seconds of training: of PyTorch's own examples mnist, mnist_rnn, mnist_hogwild, mnist_forward_forward, regression, vae, siamese_network,
-time_sequence_prediction, word_language_model, dcgan, imagenet with its dummy data; nanoGPT (training and sampling), minGPT (adder,
-chargpt), makemore (all six models); the basic, intermediate, GAN, VAE and language parts of yunjey/pytorch-tutorial; the tutorials of
-MorvanZhou, hunkim, jcjohnson and graykode; thirteen of eriklindernoren's GANs; the networks of kuangliu/pytorch-cifar; sixteen of
-lucidrains' vision transformers; the GPT chapters of rasbt/LLMs-from-scratch. Where a download or a tokenizer was not to be had, another text or a
-tokenizer of bytes stood in. Some of these collections' scripts fail: they use what
-PyTorch has taken away (`loss.data[0]`, `iterator.next()`, a class without a batch, weights changed between two passes backward), or want a package or a
-download."""
+SCRIPTS = """**Public scripts** that were run unmodified by hand (`python -m corten.compat.torch`), to their end or for some seconds of
+training: of PyTorch's own examples mnist, mnist_rnn, mnist_hogwild, mnist_forward_forward, regression, vae, siamese_network,
+time_sequence_prediction, word_language_model, dcgan, imagenet with its dummy data; nanoGPT (training and sampling), minGPT
+(adder, chargpt), makemore (all six models); the basic, intermediate, GAN, VAE and language parts of yunjey/pytorch-tutorial;
+the tutorials of MorvanZhou, hunkim, jcjohnson and graykode; thirteen of eriklindernoren's GANs; the networks of
+kuangliu/pytorch-cifar; sixteen of lucidrains' vision transformers; the GPT chapters of rasbt/LLMs-from-scratch. Where a
+download or a tokenizer was not to be had, another text or a tokenizer of bytes stood in. Some of these collections' scripts
+fail: they use what PyTorch has taken away (`loss.data[0]`, `iterator.next()`, a class without a batch, weights changed
+between two passes backward), or want a package or a download."""
 
 PAGE = Path(__file__).parents[1] / "docs" / "pytorch.md"
 
